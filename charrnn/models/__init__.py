@@ -1,0 +1,1 @@
+"""Language models, all behind one protocol: see `language_model`."""

@@ -1,0 +1,85 @@
+"""Recurrent cells: their gates, their state, one step in NumPy.
+
+Knows nothing of layers, vocabularies or weights. A new cell is one entry in CELLS.
+Gate order and formulas are torch's (`torch.nn.LSTM`, `GRU`, `RNN`).
+
+Axes: B texts, H hidden units, G gates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Array: TypeAlias = npt.NDArray[np.float32]
+CellState: TypeAlias = tuple[Array, ...]
+"""Arrays (B, H); the first is the hidden state, which is also the cell's output."""
+
+HALF = np.float32(0.5)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One kind of recurrent cell.
+
+    Attributes:
+        gates: factors that the gates' pre-activations, and so their weights, are multiplied with
+            before `step`: 0.5 for a logistic gate, since sigmoid(x) = (1 + tanh(x / 2)) / 2 and
+            one call of tanh then serves all gates; 1 for a tanh gate.
+        states: how many (B, H) arrays the cell remembers.
+        step: (input part (B, G*H), recurrent part (B, G*H), state) -> state.
+        torch_module: the class in `torch.nn` with the fused kernel.
+        forget_gate: which gate, if any, decides what is kept; its bias starts at 1
+            (Jozefowicz et al. 2015, section 3.2: long memory from the first step).
+    """
+
+    gates: tuple[float, ...]
+    states: int
+    step: Callable[[Array, Array, CellState], CellState]
+    torch_module: str
+    forget_gate: int | None = None
+
+
+def _open(gates: Array) -> Array:
+    """tanh(x / 2) -> sigmoid(x), in place."""
+    gates *= HALF
+    gates += HALF
+    return gates
+
+
+def lstm_step(inputs: Array, recurrent: Array, state: CellState) -> CellState:
+    """Hochreiter & Schmidhuber 1997 with a forget gate; gates i, f, g, o."""
+    hidden, memory = state
+    width = hidden.shape[-1]
+    gates = np.tanh(inputs + recurrent)  # (B, 4H)
+    keep = _open(gates[..., : 2 * width])
+    memory = keep[..., width:] * memory
+    memory += keep[..., :width] * gates[..., 2 * width : 3 * width]
+    return np.tanh(memory) * _open(gates[..., 3 * width :]), memory
+
+
+def gru_step(inputs: Array, recurrent: Array, state: CellState) -> CellState:
+    """Cho et al. 2014; gates r, z, n, the reset gate applied after the matrix product."""
+    (hidden,) = state
+    width = hidden.shape[-1]
+    gates = _open(np.tanh(inputs[..., : 2 * width] + recurrent[..., : 2 * width]))  # (B, 2H)
+    candidate = gates[..., :width] * recurrent[..., 2 * width :]
+    candidate += inputs[..., 2 * width :]
+    candidate = np.tanh(candidate)
+    return (candidate + gates[..., width:] * (hidden - candidate),)
+
+
+def rnn_step(inputs: Array, recurrent: Array, state: CellState) -> CellState:
+    """Elman 1990, with tanh."""
+    return (np.tanh(inputs + recurrent),)
+
+
+CELLS: dict[str, Cell] = {
+    "lstm": Cell((0.5, 0.5, 1.0, 0.5), 2, lstm_step, "LSTM", forget_gate=1),
+    "gru": Cell((0.5, 0.5, 1.0), 1, gru_step, "GRU"),
+    "rnn": Cell((1.0,), 1, rnn_step, "RNN"),
+}

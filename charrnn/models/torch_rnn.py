@@ -1,0 +1,134 @@
+"""The recurrent network in torch: for training, and for inference on a GPU.
+
+Knows nothing of losses, optimisers or text. Its parameters have the names and shapes that
+`Architecture.shapes` gives, and its outputs agree with NumpyRNN's.
+
+Axes: B texts, T positions, V vocabulary entries, H hidden units.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from charrnn.models.architecture import Architecture
+from charrnn.models.cells import CELLS, Array
+from charrnn.models.language_model import LogProbabilities, Rows, Tokens
+
+TorchState: TypeAlias = tuple[Tensor, ...]
+"""As many (layers, B, H) tensors as the cell has states."""
+
+
+class Network(nn.Module):
+    """Embedding, stacked recurrent layers, linear output.
+
+    Recurrent matrices start orthogonal, input matrices as Glorot & Bengio 2010, gate by gate;
+    a forget gate starts open.
+    """
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self._states = CELLS[architecture.cell].states
+        self.embedding = nn.Embedding(architecture.vocabulary_size, architecture.embedding)
+        module = getattr(nn, CELLS[architecture.cell].torch_module)
+        self.rnn = module(
+            architecture.embedding,
+            architecture.hidden,
+            architecture.layers,
+            dropout=architecture.dropout if architecture.layers > 1 else 0.0,
+        )
+        self.dropout = nn.Dropout(architecture.dropout)
+        self.output = nn.Linear(architecture.hidden, architecture.vocabulary_size)
+        self._initialise()
+
+    @torch.no_grad()
+    def _initialise(self) -> None:
+        hidden = self.architecture.hidden
+        forget = CELLS[self.architecture.cell].forget_gate
+        nn.init.normal_(self.embedding.weight, std=0.1)
+        nn.init.normal_(self.output.weight, std=0.5 * hidden**-0.5)
+        nn.init.zeros_(self.output.bias)
+        for name, parameter in self.rnn.named_parameters():
+            gates = parameter.split(hidden)
+            for gate in gates:
+                if name.startswith("weight_hh"):
+                    nn.init.orthogonal_(gate)
+                elif name.startswith("weight_ih"):
+                    nn.init.xavier_uniform_(gate)
+                else:
+                    nn.init.zeros_(gate)
+            if forget is not None and name.startswith("bias_ih"):
+                nn.init.ones_(gates[forget])
+
+    def initial_state(self, batch: int) -> TorchState:
+        """Zeros (layers, B, H), on the network's device and in its precision."""
+        size = (self.architecture.layers, batch, self.architecture.hidden)
+        return tuple(self.output.weight.new_zeros(size) for _ in range(self._states))
+
+    def forward(self, tokens: Tensor, state: TorchState) -> tuple[Tensor, TorchState]:
+        """Read `tokens` (B, T) -> logits (B, T, V) in float32, state."""
+        embedded = self.embedding(tokens.T)  # (T, B, E): time first is what the kernels want
+        hidden, last = self.rnn(embedded, state if self._states > 1 else state[0])
+        logits = self.output(self.dropout(hidden)).float()  # (T, B, V)
+        return logits.transpose(0, 1), last if self._states > 1 else (last,)
+
+
+class TorchRNN:
+    """A Network as a LanguageModel: NumPy in, NumPy out, no gradients, no dropout."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self._device = network.output.weight.device
+
+    @classmethod
+    def from_weights(
+        cls, architecture: Architecture, weights: dict[str, Array], device: str
+    ) -> TorchRNN:
+        """A network on `device` with these weights."""
+        network = Network(architecture)
+        network.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
+        return cls(network.to(device).eval())
+
+    @property
+    def vocabulary_size(self) -> int:
+        """V."""
+        return self.network.architecture.vocabulary_size
+
+    def initial_state(self, batch: int) -> TorchState:
+        """Zeros for `batch` texts."""
+        return self.network.initial_state(batch)
+
+    def select(self, state: TorchState, rows: Rows) -> TorchState:
+        """The state of the texts `rows` alone."""
+        index = torch.from_numpy(rows).to(self._device)
+        return tuple(part.index_select(1, index) for part in state)
+
+    def forward(self, tokens: Tokens, state: TorchState) -> tuple[LogProbabilities, TorchState]:
+        """Read `tokens` (B, T) -> log-probabilities (B, T, V), state."""
+        log_probabilities, state = self._log_probabilities(tokens, state)
+        return log_probabilities.cpu().numpy(), state
+
+    def step(self, tokens: Tokens, state: TorchState) -> tuple[LogProbabilities, TorchState]:
+        """Read `tokens` (B,) -> log-probabilities (B, V), state."""
+        log_probabilities, state = self.forward(tokens[:, None], state)
+        return log_probabilities[:, 0], state
+
+    def score(
+        self, tokens: Tokens, targets: Tokens, state: TorchState
+    ) -> tuple[LogProbabilities, TorchState]:
+        """Read `tokens` (B, T) -> log-probability of `targets` (B, T), state."""
+        log_probabilities, state = self._log_probabilities(tokens, state)
+        chosen = log_probabilities.gather(-1, self._tensor(targets)[..., None])[..., 0]
+        return chosen.cpu().numpy(), state
+
+    def _tensor(self, tokens: Tokens) -> Tensor:
+        return torch.from_numpy(tokens.astype(np.int64)).to(self._device)
+
+    @torch.inference_mode()
+    def _log_probabilities(self, tokens: Tokens, state: TorchState) -> tuple[Tensor, TorchState]:
+        logits, state = self.network(self._tensor(tokens), state)
+        return logits.log_softmax(-1), state

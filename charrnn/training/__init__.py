@@ -1,0 +1,1 @@
+"""Training of the recurrent network: settings, data order, optimisation, resumable state."""

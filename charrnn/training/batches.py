@@ -1,0 +1,210 @@
+"""The order in which training reads its text. Knows ids only, not models.
+
+Every batch is a pure function of the seed and its number, so a run resumes at any batch with no
+generator's state to keep.
+
+Axes: B texts side by side, T positions.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.corpus import Ids
+from charrnn.vocabulary import EOS
+
+IGNORED = -1
+"""A target that is padding."""
+START_SEARCH = 4096
+"""How far beyond a random position the beginning of a line is looked for."""
+POOL_BATCHES = 64
+"""Lines are sorted by length within pools of about this many batches."""
+MAX_ROWS = 1024
+LONGEST_CHUNKS = 4
+"""A line is read in pieces of at most this many chunks, with carried state."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One step's text.
+
+    Attributes:
+        inputs: (B, T) ids.
+        targets: (B, T) the id after each input, or IGNORED.
+        fresh: (B,) whether a row begins a text, and so a zero state. Otherwise it goes on where
+            the same row of the batch before ended.
+    """
+
+    inputs: npt.NDArray[np.int64]
+    targets: npt.NDArray[np.int64]
+    fresh: npt.NDArray[np.bool_]
+
+    @property
+    def characters(self) -> int:
+        """How many ids are to be predicted."""
+        return int((self.targets != IGNORED).sum())
+
+
+class Batches(Protocol):
+    """A training text, cut into batches."""
+
+    @property
+    def per_epoch(self) -> float:
+        """How many batches read the text once."""
+
+    def __getitem__(self, number: int) -> Batch:
+        """Batch `number`, from 0 on without end."""
+
+
+class StreamBatches:
+    """Long documents: rows read the text side by side, each going on where it ended.
+
+    The first row shows beginnings instead: each time from another document's or line's first
+    character, after EOS and with a zero state, as an unprimed sample or a score begins.
+
+    Args:
+        ids: (N,) ids of the training text; two at least.
+        newline: the id of the newline character, or None if the vocabulary has none.
+        batch: B.
+        chunk: T.
+        seed: of the choice of beginnings.
+    """
+
+    def __init__(self, ids: Ids, newline: int | None, batch: int, chunk: int, seed: int) -> None:
+        self._ids = ids
+        self._newline = newline
+        self._chunk = min(chunk, len(ids))
+        self._streams = max(1, min(batch - 1, len(ids) // self._chunk))
+        self._begins = batch > 1
+        self._seed = seed
+        stride = len(ids) // self._streams
+        self._offsets = np.arange(self._streams) * stride  # (B - 1,)
+        self._documents = np.flatnonzero(ids[:-1] == EOS) + 1
+
+    @property
+    def per_epoch(self) -> float:
+        """How many batches read the text once."""
+        return len(self._ids) / (self._streams * self._chunk)
+
+    def __getitem__(self, number: int) -> Batch:
+        """Batch `number`: at the text's end a row goes on at its beginning."""
+        first = self._offsets + number * self._chunk
+        fresh = np.full(self._streams, number == 0)
+        if self._begins:
+            first = np.append(self._beginning(number), first)
+            fresh = np.append(True, fresh)
+        positions = (first[:, None] + np.arange(self._chunk)) % len(self._ids)  # (B, T)
+        inputs = self._ids[positions - 1].astype(np.int64)
+        inputs[positions == 0] = EOS
+        inputs[fresh, 0] = EOS
+        return Batch(inputs, self._ids[positions].astype(np.int64), fresh)
+
+    def _beginning(self, number: int) -> int:
+        """A random position at which a document or a line begins."""
+        random = np.random.default_rng((self._seed, number))
+        near = int(random.integers(len(self._ids)))
+        if self._newline is not None:
+            ahead = self._ids[near : near + START_SEARCH]
+            ends = np.flatnonzero((ahead[:-1] == self._newline) & (ahead[1:] != self._newline))
+            if len(ends):
+                return near + int(ends[0]) + 1
+        which = int(random.integers(len(self._documents) + 1))
+        return int(self._documents[which - 1]) if which else 0
+
+
+class LineBatches:
+    """Short documents: every row is one, from EOS and a zero state; each epoch in a new order.
+
+    Rows of a batch have about the same length; a long line goes on through several batches.
+
+    Args:
+        ids: (N,) ids of the training text, every document ended by EOS.
+        batch, chunk: B * T is about the number of characters in a batch.
+        seed: of the order.
+    """
+
+    def __init__(self, ids: Ids, batch: int, chunk: int, seed: int) -> None:
+        ends = np.flatnonzero(ids == EOS)
+        self._ids = ids
+        self._starts = np.concatenate([[0], ends[:-1] + 1])
+        self._lengths = ends + 1 - self._starts  # EOS is predicted too
+        self._budget = batch * chunk
+        self._longest = LONGEST_CHUNKS * chunk
+        self._seed = seed
+        self._epoch = -1
+        self._plan: list[tuple[npt.NDArray[np.int64], int]] = []
+        self._firsts = [0]  # number of each epoch's first batch, as far as known
+
+    @property
+    def per_epoch(self) -> float:
+        """How many batches read the text once, about."""
+        self._prepare(0)
+        return self._firsts[1]
+
+    def __getitem__(self, number: int) -> Batch:
+        """Batch `number`."""
+        while True:
+            epoch = bisect_right(self._firsts, number) - 1
+            self._prepare(epoch)
+            if number < self._firsts[epoch + 1]:
+                return self._batch(*self._plan[number - self._firsts[epoch]])
+
+    def _prepare(self, epoch: int) -> None:
+        """Make the plan of `epoch`, and so learn where the next one begins."""
+        if epoch != self._epoch:
+            self._plan = self._make_plan(epoch)
+            self._epoch = epoch
+        if len(self._firsts) == epoch + 1:
+            self._firsts.append(self._firsts[epoch] + len(self._plan))
+
+    def _make_plan(self, epoch: int) -> list[tuple[npt.NDArray[np.int64], int]]:
+        """Batches as (documents, position within them), in the order of training."""
+        random = np.random.default_rng((self._seed, epoch))
+        order = random.permutation(len(self._starts))
+        mean = max(1.0, float(self._lengths.mean()))
+        pool = max(1, int(POOL_BATCHES * self._budget / mean))
+        groups = []
+        for begin in range(0, len(order), pool):
+            members = order[begin : begin + pool]
+            members = members[np.argsort(self._lengths[members], kind="stable")]
+            groups.extend(self._groups(members))
+        plan: list[tuple[npt.NDArray[np.int64], int]] = []
+        for which in random.permutation(len(groups)):
+            longest = int(self._lengths[groups[which]].max())
+            plan.extend((groups[which], at) for at in range(0, longest, self._longest))
+        return plan
+
+    def _groups(self, members: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
+        """Cut documents sorted by length into rows of one batch each."""
+        groups = []
+        begin = 0
+        while begin < len(members):
+            rows = MAX_ROWS
+            while True:  # the longest row sets the width, and the width the number of rows
+                group = members[begin : begin + rows]
+                width = min(int(self._lengths[group[-1]]), self._longest)
+                fitting = max(1, self._budget // width)
+                if fitting >= len(group):
+                    break
+                rows = fitting
+            groups.append(group)
+            begin += len(group)
+        return groups
+
+    def _batch(self, documents: npt.NDArray[np.int64], at: int) -> Batch:
+        lengths = self._lengths[documents]
+        width = min(int(lengths.max()) - at, self._longest)
+        offsets = at + np.arange(width)  # (T,)
+        inside = offsets < lengths[:, None]  # (B, T)
+        positions = np.where(inside, self._starts[documents][:, None] + offsets, 0)
+        inputs = self._ids[positions - 1].astype(np.int64)
+        inputs[~inside] = EOS
+        if at == 0:
+            inputs[:, 0] = EOS
+        targets = np.where(inside, self._ids[positions].astype(np.int64), IGNORED)
+        return Batch(inputs, targets, np.full(len(documents), at == 0))

@@ -1,0 +1,89 @@
+"""Muon, the optimiser of the recurrent matrices. Knows nothing of models or schedules.
+
+Keller Jordan 2024 (https://kellerjordan.github.io/posts/muon/): momentum whose matrix is replaced
+by the nearest (semi-)orthogonal one, found by Newton-Schulz iterations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+ITERATIONS = 4
+
+
+def orthogonalise(matrix: Tensor, precision: torch.dtype = torch.float32) -> Tensor:
+    """`matrix` (m, n) with its singular values brought near 1, in float32.
+
+    The quintic Newton-Schulz iteration X <- (a + b XX' + c (XX')^2) X, done on the small Gram
+    matrix XX' alone: the factors commute, so they can be multiplied up and applied to X once.
+    For a matrix four times as long as wide that is less than half the work.
+    """
+    tall = matrix.shape[0] > matrix.shape[1]
+    wide: Tensor = matrix.T if tall else matrix
+    wide = (wide / (wide.norm() + 1e-7)).to(precision)
+    first, second, third = COEFFICIENTS
+    gram = wide @ wide.T
+    product: Tensor | None = None
+    for iteration in range(ITERATIONS):
+        factor = torch.addmm(gram, gram, gram, beta=second, alpha=third)
+        factor.diagonal().add_(first)
+        product = factor if product is None else product @ factor
+        if iteration < ITERATIONS - 1:
+            gram = factor @ (gram @ factor)
+    assert product is not None
+    orthogonal: Tensor = (product @ wide).float()
+    return orthogonal.T if tall else orthogonal
+
+
+class Muon(Optimizer):
+    """Nesterov momentum, orthogonalised, with decoupled weight decay.
+
+    An update's size is the rate times sqrt(rows / columns), so that it changes a layer's output by
+    about the same amount whatever the layer's shape.
+
+    Args:
+        parameters: matrices.
+        lr: rate.
+        momentum: share of the past in the running mean of gradients.
+        weight_decay: decoupled, per unit of rate.
+        precision: of the iteration's matrix products.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Tensor],
+        lr: float,
+        momentum: float = 0.95,
+        weight_decay: float = 0.01,
+        precision: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__(
+            parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
+        )
+        self._precision = precision
+
+    @torch.no_grad()
+    def step(self) -> None:  # type: ignore[override]
+        """Update every parameter that has a gradient."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                self._update(parameter, group["lr"], group["momentum"], group["weight_decay"])
+
+    def _update(self, parameter: Tensor, rate: float, momentum: float, decay: float) -> None:
+        gradient = parameter.grad
+        if gradient is None:
+            return
+        state = self.state[parameter]
+        if not state:
+            state["momentum_buffer"] = torch.zeros_like(parameter)
+        mean = state["momentum_buffer"]
+        mean.lerp_(gradient, 1 - momentum)
+        update = orthogonalise(gradient.lerp(mean, momentum), self._precision)
+        rows, columns = parameter.shape
+        parameter.mul_(1 - rate * decay)
+        parameter.add_(update, alpha=-rate * (rows / columns) ** 0.5)

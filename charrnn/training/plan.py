@@ -1,0 +1,209 @@
+"""What to train in the time there is: sizes from the budget, steps from measured speed.
+
+Knows clocks and the corpus's size; nothing of files or of how a run proceeds. What it chooses is
+plain Settings, so that the same flags repeat the run on any machine.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+
+from charrnn.corpus import Corpus, Documents, Ids
+from charrnn.errors import CorpusError, SettingsError
+from charrnn.training.batches import Batches, LineBatches, StreamBatches
+from charrnn.training.settings import DEFAULTS, Settings
+from charrnn.training.state import network_architecture
+from charrnn.training.trainer import Trainer
+from charrnn.vocabulary import EOS
+
+DEFAULT_MINUTES = 5.0
+MIN_CHARACTERS = 16
+"""A shorter training text is refused: there is nothing to predict from."""
+MEASURED_SHARE = 0.02
+"""Of the budget: how long speed is measured, within the limits below (seconds)."""
+MEASURED_LIMITS = (0.4, 5.0)
+VALIDATION_SHARE = 0.02
+"""Of the budget: how long all validations may take."""
+VALIDATIONS = (3, 20)
+FEWEST_MEASURED = 5
+MEASURED_VALIDATION = 16_384
+CLOSING_SECONDS = 0.5
+"""For saving and leaving, after the last step."""
+NATIVE_SPEED_UP = 1.3
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long to train: exactly one of three.
+
+    Attributes:
+        minutes: of the whole command.
+        epochs: readings of the training text.
+        steps: updates.
+
+    Raises:
+        SettingsError: more or less than one is given, or it is not a positive number.
+    """
+
+    minutes: float | None = None
+    epochs: float | None = None
+    steps: int | None = None
+
+    def __post_init__(self) -> None:
+        given = {name: value for name, value in asdict(self).items() if value is not None}
+        if len(given) != 1:
+            raise SettingsError("give one of --minutes, --epochs and --steps")
+        for name, value in given.items():
+            if not (math.isfinite(value) and value > 0):
+                raise SettingsError(f"--{name} must be a positive number, not {value:g}")
+
+
+@dataclass(frozen=True)
+class Text:
+    """A corpus made ready: what is trained on, and what is held out."""
+
+    corpus: Corpus
+    training: Ids
+    validation: Documents
+
+    def batches(self, settings: Settings) -> Batches:
+        """The training text in the order of training."""
+        sizes = settings.batch, settings.chunk, settings.seed
+        if self.corpus.reading.lines:
+            return LineBatches(self.training, *sizes)
+        newline = int(self.corpus.vocabulary.encode("\n")[0])
+        return StreamBatches(self.training, newline or None, *sizes)
+
+    def trainer(self, settings: Settings, device: str) -> Trainer:
+        """A network and all that trains it, before the first step."""
+        architecture = network_architecture(settings, len(self.corpus.vocabulary))
+        return Trainer(settings, architecture, self.batches(settings), device)
+
+
+def prepare_text(corpus: Corpus, validation: float) -> Text:
+    """Split `corpus` for training.
+
+    Raises:
+        CorpusError: it is too short.
+    """
+    training, held_out = corpus.split(validation)
+    characters = int((training != EOS).sum())
+    if characters < MIN_CHARACTERS:
+        needed = math.ceil(MIN_CHARACTERS / (1 - validation))
+        raise CorpusError(
+            f"{', '.join(corpus.names)} is too short to train on: {corpus.characters} characters, "
+            f"of which {characters} are for training; it must have about {needed} or more"
+        )
+    return Text(corpus, training, held_out)
+
+
+def choose_device(wanted: str) -> str:
+    """The torch device for --device `wanted`.
+
+    Raises:
+        SettingsError: a GPU is asked for and there is none.
+    """
+    available = torch.cuda.is_available()
+    if wanted == "cuda" and not available:
+        raise SettingsError("--device cuda: torch finds no GPU here; use --device cpu")
+    return "cuda" if available and wanted != "cpu" else "cpu"
+
+
+def choose_settings(
+    requested: Mapping[str, Any], budget: Budget, text: Text, device: str, elapsed: float
+) -> Settings:
+    """Fill what was not `requested` from the budget, the corpus and the device's speed.
+
+    Args:
+        requested: fields of Settings given by hand.
+        budget: how long to train.
+        text: what to train on.
+        device: a torch device.
+        elapsed: seconds that the command has taken so far.
+    """
+    begun = time.monotonic()
+    settings = replace(DEFAULTS, **{"precision": _native_precision(device), **requested})
+    if budget.minutes is None:
+        per_epoch = text.batches(settings).per_epoch
+        steps = budget.steps or max(1, round((budget.epochs or 0) * per_epoch))
+        every = max(1, steps // VALIDATIONS[1])
+        return replace(settings, **{"steps": steps, "validate_every": every, **requested})
+    seconds = budget.minutes * 60
+    settings = replace(settings, **{**_sizes_for(seconds, text), **requested})
+    low, high = MEASURED_LIMITS
+    measured = min(high, max(low, seconds * MEASURED_SHARE))
+    per_step, per_validation = _measure(settings, text, device, measured)
+    left = seconds - elapsed - (time.monotonic() - begun) - CLOSING_SECONDS
+    fewest, most = VALIDATIONS
+    validations = round(VALIDATION_SHARE * seconds / max(per_validation, 1e-3))
+    validations = min(most, max(fewest, validations))
+    steps = max(1, int((left - validations * per_validation) / per_step))
+    every = math.ceil(steps / validations)
+    return replace(settings, **{"steps": steps, "validate_every": every, **requested})
+
+
+def _sizes_for(seconds: float, text: Text) -> dict[str, Any]:
+    """Size and dropout for a budget; see tests/benchmarks/README.md."""
+    return {}
+
+
+def _measure(
+    settings: Settings, text: Text, device: str, seconds: float
+) -> tuple[float, float]:
+    """Seconds per step and per validation, of a trainer that is thrown away."""
+    trainer = text.trainer(settings, device)
+    trainer.train_step()  # the first one also allocates and compiles
+    durations: list[float] = []
+    while sum(durations) < seconds or len(durations) < FEWEST_MEASURED:
+        begun = time.monotonic()
+        trainer.train_step()
+        durations.append(time.monotonic() - begun)
+    # A median is not misled by a moment in which the machine was busy with something else.
+    return statistics.median(durations), _measure_validation(trainer, text.validation)
+
+
+def _measure_validation(trainer: Trainer, documents: Documents) -> float:
+    if not documents.characters:
+        return 0.0
+    covered = documents.lengths.cumsum() <= MEASURED_VALIDATION
+    covered[0] = True
+    sample = Documents(
+        documents.ids, documents.starts[covered], documents.lengths[covered].clip(
+            max=MEASURED_VALIDATION
+        )
+    )
+    begun = time.monotonic()
+    trainer.validate(sample, lambda: None)
+    share = documents.characters / sample.characters
+    # Segments of a longer text run side by side, so its time grows less than its length.
+    return (time.monotonic() - begun) * math.pow(share, 0.75)
+
+
+def _native_precision(device: str) -> str:
+    """bfloat16 where the device multiplies it markedly faster than float32."""
+    if device == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+    times = {}
+    for precision in (torch.float32, torch.bfloat16):
+        matrix = torch.ones(512, 512, dtype=precision)
+        rounds = []
+        for _ in range(7):
+            begun = time.perf_counter()
+            torch.mm(matrix, matrix)
+            rounds.append(time.perf_counter() - begun)
+        times[precision] = min(rounds)
+    faster = times[torch.float32] > NATIVE_SPEED_UP * times[torch.bfloat16]
+    return "bfloat16" if faster else "float32"
+
+
+def describe(settings: Settings) -> str:
+    """The flags that repeat a run with `settings` exactly."""
+    shown = asdict(settings)
+    return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in shown.items())

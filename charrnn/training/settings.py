@@ -1,0 +1,90 @@
+"""Every hyperparameter of training and its default. Knows neither torch nor the command line.
+
+The defaults are those that won in tests/benchmarks/README.md.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from charrnn.errors import SettingsError
+
+PRECISIONS = ("float32", "bfloat16")
+DEVICES = ("auto", "cpu", "cuda")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run is made of, apart from its corpus. Equal settings and corpus give equal runs.
+
+    Attributes:
+        cell: a key of CELLS.
+        layers: recurrent layers.
+        hidden: width of each.
+        embedding: width of a character's vector.
+        dropout: probability of zeroing a unit between layers and before the output.
+        chunk: T, characters per step of truncated back-propagation through time.
+        batch: B, texts side by side.
+        steps: updates of the weights in the whole run.
+        muon_rate: peak rate of Muon, which trains the recurrent layers' matrices.
+        rate: peak rate of AdamW, which trains everything else.
+        weight_decay: of matrices, decoupled.
+        clip: the gradient's global L2 norm is clipped to this.
+        warmup: fraction of the run in which the rates rise linearly.
+        validate_every: steps between validations.
+        patience: validations without a new best after which training stops; 0 for never.
+        validation: fraction of each corpus that is held out.
+        min_count: rarer characters are UNK.
+        precision: of the matrix products in training, a member of PRECISIONS.
+        seed: of initial weights, data order and dropout.
+
+    Raises:
+        SettingsError: a value is out of range.
+    """
+
+    cell: str = "lstm"
+    layers: int = 2
+    hidden: int = 192
+    embedding: int = 64
+    dropout: float = 0.1
+    chunk: int = 32
+    batch: int = 32
+    steps: int = 6000
+    muon_rate: float = 0.02
+    rate: float = 6e-3
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    warmup: float = 0.05
+    validate_every: int = 500
+    patience: int = 10
+    validation: float = 0.1
+    min_count: int = 1
+    precision: str = "float32"
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("layers", "hidden", "embedding", "chunk", "batch", "min_count"):
+            self._require(name, 1, math.inf)
+        for name in ("steps", "validate_every"):
+            self._require(name, 1, math.inf)
+        for name in ("muon_rate", "rate", "clip"):
+            self._require(name, 1e-9, 1e9)
+        for name in ("weight_decay", "warmup", "patience", "seed"):
+            self._require(name, 0, 1 if name == "warmup" else 2**63 - 1)
+        for name in ("dropout", "validation"):
+            self._require(name, 0, 0.95)
+        if self.precision not in PRECISIONS:
+            raise SettingsError(
+                f"unknown precision {self.precision!r}; choose one of {', '.join(PRECISIONS)}"
+            )
+
+    def _require(self, name: str, low: float, high: float) -> None:
+        value = getattr(self, name)
+        if not (math.isfinite(value) and low <= value <= high):
+            option = name.replace("_", "-")
+            limit = f"{low:g} to {high:g}" if math.isfinite(high) else f"{low:g} or more"
+            raise SettingsError(f"--{option} must be {limit}, not {value:g}")
+
+
+DEFAULTS = Settings()

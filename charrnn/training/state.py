@@ -1,0 +1,228 @@
+"""All that an exact resume needs, in `training.safetensors`.
+
+Knows what a run remembers and how it is laid out in a file; not how a run goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from charrnn import tensor_file
+from charrnn.checkpoint import check_version, network_specification, require_finite
+from charrnn.errors import CheckpointError
+from charrnn.models.architecture import Architecture
+from charrnn.models.cells import CELLS, Array
+from charrnn.tensor_file import Description, Specification
+from charrnn.training.settings import Settings
+from charrnn.training.trainer import Schedule, Trainer, trained_by_muon
+
+TRAINING_FILE = "training.safetensors"
+KIND = "training"
+FORMAT_VERSION = 1
+
+
+@dataclass
+class Record:
+    """What a run knows of itself beside the trainer's arrays.
+
+    Attributes:
+        requested: the options given by hand; a resume must give the same.
+        corpus: digest of the training text.
+        environment: device, threads and torch build; others may change the last bits.
+        seconds: how long the run has taken so far, all sessions together.
+        history: one entry per validation, with losses in nats per character.
+        best: the lowest validation loss, or None before the first.
+        best_step: where it was reached.
+        since_best: validations since then.
+        loss_sum, loss_characters: of training since the last validation.
+        finished: whether the run has come to its end.
+    """
+
+    requested: dict[str, Any]
+    corpus: str
+    environment: dict[str, Any]
+    seconds: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
+    best: float | None = None
+    best_step: int = 0
+    since_best: int = 0
+    loss_sum: float = 0.0
+    loss_characters: int = 0
+    finished: bool = False
+
+
+@dataclass(frozen=True)
+class SavedRun:
+    """A run as it was saved.
+
+    Attributes:
+        settings: of the run.
+        record: what it knows of itself.
+        step: how many updates are behind it.
+        schedule: how far that is.
+        best: weights of the best validation, or None before the first.
+        arrays: everything of the trainer, by the names in the file.
+    """
+
+    settings: Settings
+    record: Record
+    step: int
+    schedule: Schedule
+    best: dict[str, Array] | None
+    arrays: dict[str, Array]
+
+
+def save_run(
+    path: Path, trainer: Trainer, record: Record, best: Mapping[str, Array] | None
+) -> None:
+    """Write everything that the run needs to go on, atomically.
+
+    Raises:
+        OutputError: the file cannot be written; an older one is intact.
+        CheckpointError: a weight is not finite; an older file is intact.
+    """
+    arrays = _trainer_arrays(trainer)
+    arrays.update({f"best.{name}": array for name, array in (best or {}).items()})
+    require_finite(arrays)
+    rows = 0 if trainer.state is None else trainer.state[0].shape[1]
+    description = {
+        "format_version": FORMAT_VERSION,
+        "kind": KIND,
+        "vocabulary_size": trainer.network.architecture.vocabulary_size,
+        "settings": asdict(trainer.settings),
+        "record": asdict(record),
+        "step": trainer.step,
+        "schedule": asdict(trainer.schedule),
+        "rows": rows,
+        "has_best": best is not None,
+    }
+    tensor_file.write(path, description, arrays)
+
+
+def load_run(path: Path) -> SavedRun:
+    """Read a saved run.
+
+    Raises:
+        CheckpointError: it is damaged, inconsistent, or of a newer format.
+    """
+    description, arrays = tensor_file.read(path, _expected_arrays)
+    require_finite(arrays)
+    best = {
+        name.removeprefix("best."): array
+        for name, array in arrays.items()
+        if name.startswith("best.")
+    }
+    return SavedRun(
+        settings=_parse(Settings, description.get("settings")),
+        record=_parse(Record, description.get("record")),
+        step=_count(description, "step"),
+        schedule=_parse(Schedule, description.get("schedule")),
+        best=best or None,
+        arrays=arrays,
+    )
+
+
+def restore(trainer: Trainer, saved: SavedRun) -> None:
+    """Make `trainer`, built from the same settings and corpus, exactly what was saved."""
+    trainer.step = saved.step
+    trainer.schedule = saved.schedule
+    arrays = {name: torch.from_numpy(array) for name, array in saved.arrays.items()}
+    device = trainer.network.output.weight.device
+    weights = {name: arrays[f"network.{name}"] for name in trainer.network.state_dict()}
+    trainer.network.load_state_dict(weights)
+    for name, parameter in trainer.network.named_parameters():
+        if trained_by_muon(name):
+            trainer.muon.state[parameter] = {
+                "momentum_buffer": arrays[f"muon.momentum.{name}"].to(device)
+            }
+        else:
+            trainer.adamw.state[parameter] = {
+                "step": arrays[f"adamw.step.{name}"],
+                "exp_avg": arrays[f"adamw.mean.{name}"].to(device),
+                "exp_avg_sq": arrays[f"adamw.square.{name}"].to(device),
+            }
+    carried = [arrays[name] for name in sorted(arrays) if name.startswith("state.")]
+    if carried:
+        precision = getattr(torch, trainer.settings.precision)
+        trainer.state = tuple(part.to(device, precision) for part in carried)
+
+
+def network_architecture(settings: Settings, vocabulary_size: int) -> Architecture:
+    """The network that `settings` ask for."""
+    return Architecture(
+        settings.cell,
+        vocabulary_size,
+        settings.embedding,
+        settings.hidden,
+        settings.layers,
+        settings.dropout,
+    )
+
+
+def _trainer_arrays(trainer: Trainer) -> dict[str, Array]:
+    arrays = {f"network.{name}": array for name, array in trainer.weights().items()}
+    for name, parameter in trainer.network.named_parameters():
+        zeros = torch.zeros_like(parameter)
+        if trained_by_muon(name):
+            memory = trainer.muon.state.get(parameter, {})
+            arrays[f"muon.momentum.{name}"] = _array(memory.get("momentum_buffer", zeros))
+        else:
+            memory = trainer.adamw.state.get(parameter, {})
+            arrays[f"adamw.step.{name}"] = _array(memory.get("step", torch.tensor(0.0)))
+            arrays[f"adamw.mean.{name}"] = _array(memory.get("exp_avg", zeros))
+            arrays[f"adamw.square.{name}"] = _array(memory.get("exp_avg_sq", zeros))
+    for number, part in enumerate(trainer.state or ()):
+        arrays[f"state.{number}"] = _array(part)
+    return arrays
+
+
+def _array(tensor: torch.Tensor) -> Array:
+    # float32 holds every bfloat16 exactly, so the carried state survives the way there and back.
+    array: Array = tensor.detach().float().cpu().numpy().astype(np.float32)
+    return array
+
+
+def _expected_arrays(description: Description) -> dict[str, Specification]:
+    check_version(description, KIND)
+    settings = _parse(Settings, description.get("settings"))
+    architecture = network_architecture(settings, _count(description, "vocabulary_size"))
+    network = network_specification(architecture)
+    expected = {f"network.{name}": spec for name, spec in network.items()}
+    for name, spec in network.items():
+        if trained_by_muon(name):
+            expected[f"muon.momentum.{name}"] = spec
+        else:
+            expected[f"adamw.step.{name}"] = ("float32", ())
+            expected[f"adamw.mean.{name}"] = expected[f"adamw.square.{name}"] = spec
+    if description.get("has_best") is True:
+        expected.update({f"best.{name}": spec for name, spec in network.items()})
+    rows = _count(description, "rows")
+    if rows:
+        shape = (architecture.layers, rows, architecture.hidden)
+        for number in range(CELLS[architecture.cell].states):
+            expected[f"state.{number}"] = ("float32", shape)
+    return expected
+
+
+def _count(description: Description, name: str) -> int:
+    value = description.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise CheckpointError(f"its {name} is {value!r}, not a count")
+    return value
+
+
+def _parse(kind: type[Any], value: Any) -> Any:
+    """A dataclass from its JSON object; every field must be there, and of its default's kind."""
+    names = {each.name for each in fields(kind)}
+    if not isinstance(value, dict) or value.keys() != names:
+        raise CheckpointError(f"its {kind.__name__.lower()} is incomplete; use --fresh")
+    try:
+        return kind(**value)
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"its {kind.__name__.lower()} is malformed: {error}") from error

@@ -1,0 +1,229 @@
+"""Truncated back-propagation through time: one step, one validation, and all they remember.
+
+Knows the network, its optimisers and the order of batches; not when to validate, to save or to
+stop, nor any file.
+
+The recipe, with what else was tried, is in tests/benchmarks/README.md: Muon for the recurrent
+layers' matrices and AdamW for the rest, linear warm-up and cosine decay, hidden state carried from
+chunk to chunk. With bfloat16, products are computed from a rounded copy of float32 weights.
+
+Axes: B texts, T positions, V vocabulary entries.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from charrnn.corpus import Documents
+from charrnn.errors import TrainingError
+from charrnn.models.architecture import Architecture
+from charrnn.models.cells import Array
+from charrnn.models.torch_rnn import Network, TorchRNN, TorchState
+from charrnn.scoring import score_spans
+from charrnn.training.batches import IGNORED, Batch, Batches
+from charrnn.training.muon import Muon
+from charrnn.training.settings import Settings
+
+FINAL_RATE = 0.02
+"""The rates end at this share of their peak."""
+ADAM_BETAS = (0.9, 0.99)
+
+
+@dataclass
+class Schedule:
+    """How far the run has come, from 0 to 1; the learning rates depend on nothing else.
+
+    Progress is linear in steps from an anchor on, which moves only if the end is moved.
+    """
+
+    total: int
+    anchor_step: int = 0
+    anchor_progress: float = 0.0
+
+    def progress(self, step: int) -> float:
+        """Share of the run that is behind `step`."""
+        if step >= self.total:
+            return 1.0
+        share = (step - self.anchor_step) / (self.total - self.anchor_step)
+        return self.anchor_progress + (1 - self.anchor_progress) * share
+
+    def end_at(self, total: int, step: int) -> None:
+        """From `step` on, let the run end after `total` steps."""
+        self.anchor_progress = self.progress(step)
+        self.anchor_step = step
+        self.total = max(total, step + 1)
+
+
+def rate_factor(progress: float, warmup: float) -> float:
+    """Linear warm-up to 1, then half a cosine down to FINAL_RATE."""
+    if progress < warmup:
+        return progress / warmup
+    decayed = (progress - warmup) / (1 - warmup) if warmup < 1 else 1.0
+    return FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * decayed))
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What one step saw.
+
+    Attributes:
+        loss: mean over its characters, in nats.
+        gradient_norm: before clipping.
+        rate_factor: on the peak learning rates.
+        characters: how many were predicted.
+    """
+
+    loss: float
+    gradient_norm: float
+    rate_factor: float
+    characters: int
+
+
+class Trainer:
+    """A network in training.
+
+    Args:
+        settings: the recipe.
+        architecture: of the network, in agreement with `settings`.
+        batches: the training text.
+        device: a torch device.
+    """
+
+    def __init__(
+        self, settings: Settings, architecture: Architecture, batches: Batches, device: str
+    ) -> None:
+        self.settings = settings
+        self.step = 0
+        self.schedule = Schedule(settings.steps)
+        self._batches = batches
+        self._device = device
+        torch.manual_seed(settings.seed)
+        self.network = Network(architecture).to(device)
+        self._working = self.network
+        if settings.precision == "bfloat16":
+            self._working = copy.deepcopy(self.network).bfloat16()
+        self.muon, self.adamw = _optimisers(self.network, settings)
+        self.state: TorchState | None = None
+
+    def train_step(self) -> StepResult:
+        """Update the weights by the next batch.
+
+        Raises:
+            TrainingError: the loss or the gradient is not finite; the weights are as before.
+        """
+        # A seed of its own for each step leaves no generator's state to keep for a resume.
+        own = np.random.SeedSequence((self.settings.seed, self.step)).generate_state(1, np.uint64)
+        torch.manual_seed(int(own[0]))
+        batch = self._batches[self.step]
+        loss, state = self._loss(batch)
+        norm = self._backward(loss)
+        result = StepResult(loss.item(), norm, self._set_rates(), batch.characters)
+        if not (math.isfinite(result.loss) and math.isfinite(norm)):
+            raise TrainingError(
+                f"training diverged at step {self.step:,} (loss {result.loss}, gradient norm "
+                f"{norm}); the last good checkpoint is kept: lower --muon-rate and --rate"
+            )
+        self.muon.step()
+        self.adamw.step()
+        self.state = state
+        self.step += 1
+        return result
+
+    def _loss(self, batch: Batch) -> tuple[Tensor, TorchState]:
+        if self._working is not self.network:
+            with torch.no_grad():
+                pairs = zip(self._working.parameters(), self.network.parameters(), strict=True)
+                for rounded, exact in pairs:
+                    rounded.copy_(exact)
+        self._working.train()
+        inputs = torch.from_numpy(batch.inputs).to(self._device)
+        targets = torch.from_numpy(batch.targets).to(self._device)
+        logits, state = self._working(inputs, self._carried(batch))  # (B, T, V)
+        loss = cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
+        return loss, tuple(part.detach() for part in state)
+
+    def _carried(self, batch: Batch) -> TorchState:
+        """The state that the batch begins with: zero in fresh rows."""
+        if self.state is None or batch.fresh.all():
+            return self._working.initial_state(len(batch.fresh))
+        if not batch.fresh.any():
+            return self.state
+        kept = torch.from_numpy(~batch.fresh).to(self._device)[None, :, None]
+        return tuple(part * kept for part in self.state)
+
+    def _backward(self, loss: Tensor) -> float:
+        """Set the gradients of the exact weights, clipped; return their norm before that."""
+        for parameter in self._working.parameters():
+            parameter.grad = None
+        torch.autograd.backward(loss)
+        if self._working is not self.network:
+            pairs = zip(self._working.parameters(), self.network.parameters(), strict=True)
+            for rounded, exact in pairs:
+                exact.grad = None if rounded.grad is None else rounded.grad.float()
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
+        return float(norm)
+
+    def _set_rates(self) -> float:
+        # The first step has a rate too: with progress taken at its end, warm-up never gives 0.
+        factor = rate_factor(self.schedule.progress(self.step + 1), self.settings.warmup)
+        for optimiser, peak in (
+            (self.muon, self.settings.muon_rate),
+            (self.adamw, self.settings.rate),
+        ):
+            for group in optimiser.param_groups:
+                group["lr"] = peak * factor
+        return factor
+
+    def validate(self, documents: Documents, check: Callable[[], None]) -> float:
+        """Mean loss on `documents` in nats per character; `check` is called between batches."""
+        model = TorchRNN(self.network.eval())
+        total = 0.0
+        for scored in score_spans(model, documents):
+            total += float(scored.values.sum(dtype=np.float64))
+            check()
+        return -total / documents.characters
+
+    def weights(self) -> dict[str, Array]:
+        """A copy of the network's weights by name."""
+        return {
+            name: tensor.detach().cpu().numpy().copy()
+            for name, tensor in self.network.state_dict().items()
+        }
+
+
+def trained_by_muon(name: str) -> bool:
+    """Whether the parameter `name` is a recurrent layer's matrix."""
+    return name.startswith("rnn.weight")
+
+
+def _optimisers(network: Network, settings: Settings) -> tuple[Muon, torch.optim.AdamW]:
+    named = dict(network.named_parameters())
+    precision = getattr(torch, settings.precision)
+    muon = Muon(
+        [value for name, value in named.items() if trained_by_muon(name)],
+        lr=settings.muon_rate,
+        weight_decay=settings.weight_decay,
+        precision=precision,
+    )
+    rest = [value for name, value in named.items() if not trained_by_muon(name)]
+    groups: list[dict[str, Any]] = [
+        {"params": [value for value in rest if value.dim() > 1]},
+        {"params": [value for value in rest if value.dim() == 1], "weight_decay": 0.0},
+    ]
+    adamw = torch.optim.AdamW(
+        groups,
+        lr=settings.rate,
+        betas=ADAM_BETAS,
+        weight_decay=settings.weight_decay,
+        fused=True,
+    )
+    return muon, adamw

