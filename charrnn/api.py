@@ -48,11 +48,16 @@ class TrainedModel:
     model: LanguageModel
 
     @classmethod
-    def open(cls, checkpoint: str | Path | None = None, device: str = "cpu") -> TrainedModel:
+    def open(
+        cls,
+        checkpoint: str | Path | None = None,
+        device: str = "cpu",
+        use_ngram: bool = True,
+    ) -> TrainedModel:
         """Read a checkpoint; see `charrnn.load`."""
         path = find_checkpoint(None if checkpoint is None else str(checkpoint))
         found = load_checkpoint(path)
-        return cls(found, path, load_model(found, device))
+        return cls(found, path, load_model(found, device, use_ngram))
 
     @property
     def vocabulary(self) -> Vocabulary:

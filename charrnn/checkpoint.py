@@ -5,7 +5,6 @@ Knows what a trained model consists of; not how to compute with it, nor how it w
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -18,6 +17,7 @@ from charrnn import tensor_file
 from charrnn.errors import CheckpointError
 from charrnn.files import write_atomically
 from charrnn.models.architecture import Architecture
+from charrnn.models.ngram_counts import NgramCounts, expected_tensors
 from charrnn.tensor_file import Array, Description, Specification
 from charrnn.vocabulary import Vocabulary
 
@@ -26,6 +26,9 @@ RUNS = Path("checkpoints")
 LATEST = ".latest"
 """In RUNS: the name of the run trained last. Kept by name: clocks jump and copies change times."""
 ENVIRONMENT_VARIABLE = "CHARRNN_CHECKPOINT"
+EXPONENTS = "mixture.exponents"
+MAX_WEIGHT = 1e15
+"""Below it nothing that a network of MAX_WIDTH computes can overflow float32."""
 FORMAT_VERSION = 1
 WRITERS = {1: "0.1"}
 """Format version -> the first charrnn that reads it."""
@@ -38,16 +41,20 @@ class Checkpoint:
     Attributes:
         vocabulary: its characters.
         lines: whether it was trained on lines as documents, so that texts end with EOS.
-        architecture: of the network.
+        architecture: of the network; None if there is no network.
         weights: of the network: float32 arrays named and shaped as `architecture` says.
+        ngram: counts of the n-gram model; None if there is none.
+        exponents: of the mixture of both, (order, 2); None unless there are both.
         training: settings, summary and history of the run; free-form JSON, for people.
         corpus: name, digest and sizes of the training text; free-form JSON, for people.
     """
 
     vocabulary: Vocabulary
     lines: bool
-    architecture: Architecture
+    architecture: Architecture | None
     weights: Mapping[str, Array]
+    ngram: NgramCounts | None = None
+    exponents: Array | None = None
     training: dict[str, Any] = field(default_factory=dict)
     corpus: dict[str, Any] = field(default_factory=dict)
 
@@ -59,19 +66,27 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         CheckpointError: a weight is not finite; nothing is written.
         OutputError: the file cannot be written; an older one is intact.
     """
-    require_finite(checkpoint.weights)
-    network = asdict(checkpoint.architecture)
-    del network["vocabulary_size"]
+    arrays = dict(checkpoint.weights)
+    network = None
+    if checkpoint.architecture is not None:
+        network = asdict(checkpoint.architecture)
+        del network["vocabulary_size"]
+    if checkpoint.ngram is not None:
+        arrays.update(checkpoint.ngram.arrays)
+    if checkpoint.exponents is not None:
+        arrays[EXPONENTS] = checkpoint.exponents
+    require_finite(arrays, MAX_WEIGHT)
     description = {
         "format_version": FORMAT_VERSION,
         "kind": "model",
         "vocabulary": checkpoint.vocabulary.code_points,
         "lines": checkpoint.lines,
         "network": network,
+        "ngram": None if checkpoint.ngram is None else checkpoint.ngram.description(),
         "training": checkpoint.training,
         "corpus": checkpoint.corpus,
     }
-    tensor_file.write(path, description, checkpoint.weights)
+    tensor_file.write(path, description, arrays)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -86,25 +101,34 @@ def load_checkpoint(path: Path) -> Checkpoint:
             raise CheckpointError(f"{path.parent} has no {MODEL_FILE}; {tensor_file.REMEDY}")
     description, arrays = tensor_file.read(path, _expected_arrays)
     vocabulary, architecture = _parts(description)
+    ngram = None
     try:
-        require_finite(arrays)
+        require_finite(arrays, MAX_WEIGHT)
+        if description.get("ngram") is not None:
+            ngram = NgramCounts.from_tensors(description["ngram"], arrays)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
+    weights = architecture.shapes() if architecture else ()
     return Checkpoint(
         vocabulary=vocabulary,
         lines=description["lines"],
         architecture=architecture,
-        weights=arrays,
+        weights={name: arrays[name] for name in weights},
+        ngram=ngram,
+        exponents=arrays.get(EXPONENTS),
         training=description.get("training", {}),
         corpus=description.get("corpus", {}),
     )
 
 
-def require_finite(arrays: Mapping[str, Array]) -> None:
-    """Raise CheckpointError if a number in `arrays` is not finite."""
+def require_finite(arrays: Mapping[str, Array], limit: float = np.inf) -> None:
+    """Raise CheckpointError if a number in `arrays` is not finite, or is `limit` or beyond."""
     for name, array in arrays.items():
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise CheckpointError(f"weights {name!r} are not finite; train with a lower rate")
+        if array.dtype.kind != "f" or not array.size:
+            continue
+        if not -limit < array.min() <= array.max() < limit:  # false for NaN, too
+            fault = "not finite" if not np.isfinite(array).all() else "absurdly large"
+            raise CheckpointError(f"weights {name!r} are {fault}; train with a lower rate")
 
 
 def check_version(description: Description, kind: str) -> None:
@@ -125,10 +149,21 @@ def network_specification(architecture: Architecture) -> dict[str, Specification
 
 
 def _expected_arrays(description: Description) -> dict[str, Specification]:
-    return network_specification(_parts(description)[1])
+    vocabulary, architecture = _parts(description)
+    expected: dict[str, Specification] = {}
+    if architecture is not None:
+        expected.update(network_specification(architecture))
+    counts = description.get("ngram")
+    if counts is not None:
+        expected.update(expected_tensors(counts))
+        if counts["vocabulary_size"] != len(vocabulary):
+            raise CheckpointError("its n-gram model has another vocabulary")
+        if architecture is not None:
+            expected[EXPONENTS] = ("float32", (counts["order"], 2))
+    return expected
 
 
-def _parts(description: Description) -> tuple[Vocabulary, Architecture]:
+def _parts(description: Description) -> tuple[Vocabulary, Architecture | None]:
     check_version(description, "model")
     points = description.get("vocabulary")
     if not isinstance(points, list):
@@ -139,7 +174,10 @@ def _parts(description: Description) -> tuple[Vocabulary, Architecture]:
     for name in ("training", "corpus"):
         if not isinstance(description.get(name, {}), dict):
             raise CheckpointError(f"its {name} record is malformed")
-    return vocabulary, parse_architecture(description.get("network"), len(vocabulary))
+    network = description.get("network")
+    if network is None and description.get("ngram") is None:
+        raise CheckpointError("it holds neither a network nor an n-gram model")
+    return vocabulary, None if network is None else parse_architecture(network, len(vocabulary))
 
 
 def parse_architecture(network: Any, vocabulary_size: int) -> Architecture:
@@ -157,8 +195,6 @@ def parse_architecture(network: Any, vocabulary_size: int) -> Architecture:
         raise CheckpointError("its network has sizes that are not integers, or no cell")
     if isinstance(dropout, bool) or not isinstance(dropout, int | float):
         raise CheckpointError("its network's dropout is not a number")
-    if not math.isfinite(dropout):
-        raise CheckpointError("its network's dropout is not finite")
     return Architecture(cell, vocabulary_size, **sizes, dropout=dropout)  # type: ignore[arg-type]
 
 
@@ -195,13 +231,13 @@ def find_checkpoint(given: str | None) -> Path:
 def remember_latest(run: Path) -> None:
     """Make `run` the default checkpoint, if it lies in RUNS."""
     if run.parent.resolve() == RUNS.resolve():
-        write_atomically(RUNS / LATEST, f"{run.name}\n".encode())
+        write_atomically(RUNS / LATEST, os.fsencode(f"{run.name}\n"))
 
 
 def _latest_run() -> Path | None:
     try:
-        name = (RUNS / LATEST).read_text(encoding="utf-8").strip()
-    except (OSError, ValueError):
+        name = os.fsdecode((RUNS / LATEST).read_bytes()).strip()
+    except OSError:
         return None
     run = RUNS / Path(name).name
     return run if (run / MODEL_FILE).exists() else None

@@ -12,17 +12,21 @@ BEGUN = time.monotonic()
 
 import importlib  # noqa: E402 - the clock of --minutes starts before anything is imported
 import os  # noqa: E402
+import signal  # noqa: E402
 import sys  # noqa: E402
+from types import FrameType  # noqa: E402
+from typing import Any  # noqa: E402
 
 import click  # noqa: E402
 
 from charrnn import __version__  # noqa: E402
 from charrnn.errors import CharRNNError, SettingsError  # noqa: E402
-from charrnn.terminal import abandon_output, note, prepare_streams  # noqa: E402
+from charrnn.terminal import abandon_output, finish_output, note, prepare_streams  # noqa: E402
 
 DEBUG_VARIABLE = "CHARRNN_DEBUG"
 USAGE_STATUS = 2
 INTERRUPT_STATUS = 130
+TERMINATED_STATUS = 143
 
 COMMANDS = {
     "train": "Train a model on text, or go on with an interrupted run.",
@@ -59,6 +63,14 @@ class Commands(click.Group):
             ctx.fail(f"No such command {args[0]!r}.{hint}")
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click does; but where the reader of stdout has left, end without an error."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            abandon_output()  # the reader has what it wanted, as in `charrnn sample | head -1`
+            return 0
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
         with formatter.section("Commands"):
@@ -68,17 +80,18 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="charrnn")
 def program() -> None:
-    r"""A character-level language model.
+    """A character-level language model.
 
     \b
     charrnn train shakespeare.txt
     charrnn sample --temperature 0.8
     charrnn score "To be, or not to be"
-    """
+    """  # noqa: D301 - click wants the character itself
 
 
 def main() -> None:
     """Run the command line and exit: 0 done, 1 error, 2 wrong usage, 130 or 143 interrupted."""
+    signal.signal(signal.SIGTERM, _leave)
     prepare_streams()
     sys.exit(run(sys.argv[1:]))
 
@@ -90,13 +103,17 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911 - one return for each way
         if sys.stdout is not None:
             sys.stdout.flush()
         return status if isinstance(status, int) else 0
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return error.exit_code
+    except click.ClickException as error:
+        return _fail(error, error.exit_code, _usage_message(error))
+    except OverflowError as error:
+        return _fail(error, USAGE_STATUS, f"a number is too large ({error}); choose a smaller one")
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPT_STATUS
     except BrokenPipeError:
-        abandon_output()  # the reader has what it wanted, as in `charrnn sample | head -1`
+        abandon_output()
         return 0
     except SettingsError as error:
         return _fail(error, USAGE_STATUS)
@@ -113,8 +130,20 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911 - one return for each way
         return _fail(error, 1, "out of memory; lower --batch, --hidden or --chunk")
 
 
+def _leave(number: int, frame: FrameType | None) -> None:
+    """What SIGTERM does where there is nothing to save."""
+    sys.exit(TERMINATED_STATUS)
+
+
+def _usage_message(error: click.ClickException) -> str:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    command = "charrnn" if context is None else context.command_path
+    return f"{error.format_message().rstrip('.')}; see {command} --help"
+
+
 def _fail(error: BaseException, status: int, message: str | None = None) -> int:
     if os.environ.get(DEBUG_VARIABLE) == "1":
         raise error
+    finish_output()
     note(f"Error: {message or error}")
     return status

@@ -75,21 +75,29 @@ class TrainingDisplay:
 
     def _show_start(self, event: dict[str, Any]) -> None:
         settings = event["settings"]
-        verb = f"resuming at step {event['step']:,}" if event["resumed"] else "training"
+        verb = f"resuming at step {event['step']:,}" if event.get("resumed") else "training"
+        threads = f", {event['threads']} threads" if "threads" in event else ""
         self._say(
             f"{verb}: {event['characters']:,} characters, {event['vocabulary_size']:,} in the "
-            f"vocabulary, {event['validation_characters']:,} held out; {event['device']}, "
-            f"{event['threads']} threads"
+            f"vocabulary, {event['validation_characters']:,} held out; {event['device']}{threads}"
         )
-        self._say(
-            f"{settings['cell'].upper()} {settings['layers']} x {settings['hidden']}, "
-            f"{event['parameters']:,} parameters, {event['steps']:,} steps "
-            f"({event['epochs']:.1f} epochs)"
-        )
+        if "parameters" in event:
+            self._say(
+                f"{settings['cell'].upper()} {settings['layers']} x {settings['hidden']}, "
+                f"{event['parameters']:,} parameters, {event['steps']:,} steps "
+                f"({event['epochs']:.1f} epochs)"
+            )
+        else:
+            self._say(f"an n-gram model of order {settings['ngram_order']}, no network")
+        if event.get("ngram_nats_per_character") is not None:
+            self._say(
+                f"a plain {settings['ngram_order']}-gram model: "
+                f"{event['ngram_nats_per_character']:.4f} nats per character on what is held out"
+            )
         self._say(f"to repeat: {event['flags']}")
         if event["unknown_characters"]:
             self._say(f"{event['unknown_characters']:,} rare characters count as unknown")
-        if self._console.is_terminal and not self._console.is_dumb_terminal:
+        if event["steps"] and self._console.is_terminal and not self._console.is_dumb_terminal:
             self._progress = Progress(
                 BarColumn(bar_width=None),
                 TaskProgressColumn(),

@@ -15,17 +15,26 @@ import stat
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.errors import CorpusError
-from charrnn.files import OutputError, explain, make_directory
+from charrnn.errors import CorpusError, VocabularyError
+from charrnn.files import (
+    TEMPORARY_SUFFIX,
+    OutputError,
+    explain,
+    hold,
+    make_directory,
+    remove_abandoned_temporaries,
+    write_atomically,
+)
 from charrnn.vocabulary import (
     EOS,
     UNK,
@@ -66,8 +75,9 @@ class Reading:
 
     def __post_init__(self) -> None:
         try:
+            "a".encode(self.encoding)  # refuses codecs that are not of text: rot13, base64
             codecs.getincrementaldecoder(self.encoding)
-        except LookupError:
+        except (LookupError, ValueError):
             raise CorpusError(
                 f"unknown encoding {self.encoding!r}; try utf-8, utf-16, latin-1 or cp1252"
             ) from None
@@ -182,6 +192,7 @@ class Source:
 
     def __init__(self, name: str) -> None:
         self.name = "standard input" if name == "-" else name
+        self._digest: str | None = None
         try:
             self._file, self._length = self._open(name)
         except OSError as error:
@@ -193,7 +204,7 @@ class Source:
     @staticmethod
     def _open(name: str) -> tuple[BinaryIO, int]:
         if name == "-":
-            return _spool(sys.stdin.buffer)
+            return _spool(standard_input())
         kind = os.stat(name)
         if stat.S_ISFIFO(kind.st_mode):
             with open(name, "rb") as pipe:
@@ -211,11 +222,24 @@ class Source:
         """Its bytes from the beginning, in blocks."""
         self._file.seek(0)
         rest = self._length
+        digest = hashlib.sha256()
         while rest and (block := self._file.read(min(rest, BLOCK))):
             rest -= len(block)
+            digest.update(block)
             yield block
         if rest:
             raise CorpusError(f"{self.name} shrank while it was read; run the command again")
+        if self._digest not in {None, digest.hexdigest()}:
+            raise CorpusError(f"{self.name} changed while it was read; run the command again")
+        self._digest = digest.hexdigest()
+
+    def digest(self) -> str:
+        """SHA-256 of its bytes."""
+        if self._digest is None:
+            for _ in self.bytes():
+                pass
+        assert self._digest is not None
+        return self._digest
 
     def code_points(self, encoding: str) -> Iterator[CodePoints]:
         """Its characters from the beginning, in blocks.
@@ -226,21 +250,19 @@ class Source:
         if encoding.lower().replace("_", "-") in {"utf-8", "utf8"}:
             encoding = self._marked_encoding() or "utf-8"
         decoder = codecs.getincrementaldecoder(encoding)()
-        offset = 0
+        end = 0  # of the bytes decoded so far, and so of those that an error shows
         try:
-            for block in self.bytes():
-                offset -= len(decoder.getstate()[0])
-                text = decoder.decode(block)
-                offset += len(block) + len(decoder.getstate()[0])
+            for block in chain(self.bytes(), [b""]):
+                end += len(block)
+                text = decoder.decode(block, final=not block)
                 if text:
                     yield np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-            offset -= len(decoder.getstate()[0])
-            decoder.decode(b"", final=True)
         except UnicodeDecodeError as error:
+            offset = end - len(error.object) + error.start
             raise CorpusError(
                 f"{self.name} is not {encoding} text: byte {error.object[error.start]:#04x} at "
-                f"offset {offset + error.start:,} ({error.reason}); name its --encoding, for "
-                "example latin-1 or cp1252"
+                f"offset {offset:,} ({error.reason}); convert it to UTF-8, or "
+                "name its --encoding (train, evaluate), for example latin-1 or cp1252"
             ) from None
         except UnicodeError as error:
             raise CorpusError(
@@ -256,6 +278,17 @@ class Source:
         return None
 
 
+def standard_input() -> BinaryIO:
+    """Standard input, as bytes.
+
+    Raises:
+        CorpusError: it is closed.
+    """
+    if sys.stdin is None or sys.stdin.closed:
+        raise CorpusError("standard input is closed; pipe text into it, or name a file")
+    return sys.stdin.buffer
+
+
 def _spool(stream: BinaryIO) -> tuple[BinaryIO, int]:
     spool: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as its Source
     while block := stream.read(BLOCK):
@@ -269,16 +302,17 @@ def find_sources(names: Sequence[str]) -> list[list[Source]]:
     Raises:
         CorpusError: nothing is there, or a directory has no *.txt file.
     """
-    parts = []
-    for name in names:
-        if name != "-" and Path(name).is_dir():
-            found = sorted(Path(name).glob("*.txt"))
-            if not found:
+    with ExitStack() as opened:
+        parts = []
+        for name in names:
+            files = [name]
+            if name != "-" and Path(name).is_dir():
+                files = sorted(str(path) for path in Path(name).glob("*.txt"))
+            if not files:
                 raise CorpusError(f"{name} has no *.txt file; name the files themselves")
-            parts.append([Source(str(path)) for path in found])
-        else:
-            parts.append([Source(name)])
-    return parts
+            parts.append([opened.enter_context(closing(Source(file))) for file in files])
+        opened.pop_all()  # they stay open
+        return parts
 
 
 def load_corpus(
@@ -359,10 +393,7 @@ def _digest(parts: list[list[Source]], reading: Reading) -> str:
     for part in parts:
         whole.update(b"part")
         for source in part:
-            each = hashlib.sha256()
-            for block in source.bytes():
-                each.update(block)
-            whole.update(each.digest())
+            whole.update(bytes.fromhex(source.digest()))
     return whole.hexdigest()
 
 
@@ -408,7 +439,7 @@ def _cache_key(digest: str, min_count: int, vocabulary: Vocabulary | None) -> st
 def _read_cache(key: str) -> tuple[Ids, tuple[int, ...], Vocabulary] | None:
     """What an earlier run encoded; anything odd about it counts as nothing there."""
     stem = cache_directory() / key
-    with suppress(OSError, ValueError, KeyError, TypeError):
+    with suppress(OSError, ValueError, LookupError, TypeError, EOFError, VocabularyError):
         described = json.loads(stem.with_suffix(".json").read_text(encoding="ascii"))
         vocabulary = Vocabulary(tuple(described["code_points"]))
         part_ends = tuple(described["part_ends"])
@@ -429,12 +460,13 @@ def _write_cache(
         with tempfile.TemporaryDirectory() as scratch:  # the map outlives the name on POSIX
             return _fill(Path(scratch) / "ids.npy", blocks, part_ends[-1], vocabulary)
     stem = directory / key
-    partial = directory / f"{key}.{os.getpid()}.npy"
+    partial = directory / f".{key}.{os.getpid()}{TEMPORARY_SUFFIX}"
+    described = {"code_points": vocabulary.code_points, "part_ends": part_ends}
     try:
-        _fill(partial, blocks, part_ends[-1], vocabulary)
+        remove_abandoned_temporaries(directory)
+        ids = _fill(partial, blocks, part_ends[-1], vocabulary)
         os.replace(partial, stem.with_suffix(".npy"))
-        described = {"code_points": vocabulary.code_points, "part_ends": part_ends}
-        stem.with_suffix(".json").write_text(json.dumps(described), encoding="ascii")
+        write_atomically(stem.with_suffix(".json"), json.dumps(described).encode())
     except OSError as error:
         raise OutputError(
             f"cannot write the encoded corpus to {directory}: {explain(error)}; "
@@ -442,23 +474,28 @@ def _write_cache(
         ) from error
     finally:
         partial.unlink(missing_ok=True)
-    ids: Ids = np.load(stem.with_suffix(".npy"), mmap_mode="r", allow_pickle=False)
     return ids
 
 
 def _fill(path: Path, blocks: Iterator[CodePoints], length: int, vocabulary: Vocabulary) -> Ids:
-    ids: np.memmap[Any, Any] = np.lib.format.open_memmap(
-        path, mode="w+", dtype=np.dtype(vocabulary.dtype), shape=(length,)
-    )
-    position = 0
-    for block in blocks:
-        encoded = vocabulary.encode_code_points(block)
-        encoded[block == END] = EOS
-        if position + len(encoded) > length:
-            raise CorpusError("the corpus changed while it was read; run the command again")
-        ids[position : position + len(encoded)] = encoded
-        position += len(encoded)
-    if position != length:
+    """Write the ids of `blocks` to a new file, durably, and map it.
+
+    They are written, not filled into a map: on a full disk that would be a bus error.
+    """
+    descr = np.lib.format.dtype_to_descr(np.dtype(vocabulary.dtype))
+    header = {"descr": descr, "fortran_order": False, "shape": (length,)}
+    written = 0
+    with path.open("wb") as file:
+        hold(file)
+        np.lib.format.write_array_header_1_0(file, header)
+        for block in blocks:
+            encoded = vocabulary.encode_code_points(block)
+            encoded[block == END] = EOS
+            file.write(encoded.tobytes())
+            written += len(encoded)
+        file.flush()
+        os.fsync(file.fileno())
+    if written != length:
         raise CorpusError("the corpus changed while it was read; run the command again")
-    ids.flush()
+    ids: Ids = np.load(path, mmap_mode="r", allow_pickle=False)
     return ids

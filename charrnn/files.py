@@ -6,10 +6,12 @@ is fsynced, so that a reader or a crash at any instant finds the old file or the
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from charrnn.errors import CharRNNError
 
@@ -38,8 +40,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     temporary = target.with_name(f".{target.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
     try:
         _write_durably(temporary, data, _mode_of(target))
-        os.replace(temporary, target)
-        fsync_directory(target.parent)
+        _replace_durably(temporary, target)
     except OSError as error:
         with suppress(OSError):
             os.unlink(temporary)
@@ -67,6 +68,23 @@ def _write_durably(path: Path, data: bytes, mode: int | None) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _replace_durably(temporary: Path, target: Path) -> None:
+    """Rename `temporary` to `target`; where that cannot be made durable, undo it."""
+    old = temporary.with_name(f".old{temporary.name}")
+    with suppress(OSError):  # there is no old file, or a file system without hard links
+        os.link(target, old)
+    try:
+        os.replace(temporary, target)
+        fsync_directory(target.parent)
+    except OSError:
+        with suppress(OSError):
+            os.replace(old, target)
+        raise
+    finally:
+        with suppress(OSError):
+            os.unlink(old)
 
 
 def fsync_directory(directory: Path) -> None:
@@ -100,6 +118,19 @@ def remove_stale_temporaries(directory: Path) -> None:
     for leftover in directory.glob(f".*{TEMPORARY_SUFFIX}"):
         with suppress(OSError):
             leftover.unlink()
+
+
+def remove_abandoned_temporaries(directory: Path) -> None:
+    """Delete what writers that were killed left where several write, each holding its file."""
+    for leftover in directory.glob(f".*{TEMPORARY_SUFFIX}"):
+        with suppress(OSError), leftover.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            leftover.unlink()
+
+
+def hold(file: BinaryIO) -> None:
+    """Keep `remove_abandoned_temporaries` from deleting a temporary that is being written."""
+    fcntl.flock(file, fcntl.LOCK_EX)
 
 
 @contextmanager

@@ -13,12 +13,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from charrnn.corpus import Documents
-from charrnn.models.language_model import LanguageModel
+from charrnn.models.language_model import LanguageModel, State
 from charrnn.vocabulary import EOS, UNK
 
 CONTEXT = 1024
@@ -121,11 +122,48 @@ def evaluate_documents(model: LanguageModel, documents: Documents) -> Score:
 
 def score_spans(model: LanguageModel, documents: Documents) -> Iterator[Scored]:
     """Every prediction of every document, in pieces, in no particular order."""
+    state: State = None
+    for window in windows(documents, model.vocabulary_size):
+        state = window.enter(model, state)
+        targets = documents.ids[window.positions]
+        values, state = model.score(window.inputs, targets, state)
+        owners = np.broadcast_to(window.documents[:, None], window.counted.shape)
+        counted = window.counted
+        yield Scored(owners[counted], window.positions[counted], values[counted])
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of B segments that are read side by side.
+
+    Attributes:
+        begins: whether the segments begin here; otherwise they go on from the window before, and
+            of its rows the first B are left.
+        documents: (B,) which document each row belongs to.
+        inputs: (B, T) ids to read.
+        positions: (B, T) where in the documents' ids the id after each input stands.
+        counted: (B, T) whether that id is to be predicted here.
+    """
+
+    begins: bool
+    documents: npt.NDArray[np.intp]
+    inputs: npt.NDArray[Any]
+    positions: Positions
+    counted: npt.NDArray[np.bool_]
+
+    def enter(self, model: LanguageModel, state: State) -> State:
+        """The state to read this window with, given the one that the last window left."""
+        rows = len(self.documents)
+        return model.initial_state(rows) if self.begins else model.select(state, np.arange(rows))
+
+
+def windows(documents: Documents, vocabulary_size: int) -> Iterator[Window]:
+    """All that has to be read to predict `documents`, each id once."""
     segments = _segments(documents)
     order = np.argsort(segments.begins - segments.stops, kind="stable")  # the longest first
-    rows = max(1, min(MAX_ROWS, MAX_CELLS // model.vocabulary_size))
+    rows = max(1, min(MAX_ROWS, MAX_CELLS // vocabulary_size))
     for at in range(0, len(order), rows):
-        yield from _score_group(model, documents, segments.take(order[at : at + rows]))
+        yield from _read_group(documents, segments.take(order[at : at + rows]), vocabulary_size)
 
 
 @dataclass(frozen=True)
@@ -155,29 +193,23 @@ def _segments(documents: Documents) -> _Segments:
     return _Segments(which, begins, firsts, stops)
 
 
-def _score_group(
-    model: LanguageModel, documents: Documents, segments: _Segments
-) -> Iterator[Scored]:
+def _read_group(
+    documents: Documents, segments: _Segments, vocabulary_size: int
+) -> Iterator[Window]:
     """Segments, the longest first, side by side; each leaves the batch at its end."""
     lengths = segments.stops - segments.begins
-    state = model.initial_state(len(lengths))
-    batch = len(lengths)
     at = 0
     while at < lengths[0]:
         active = int(np.count_nonzero(lengths > at))
-        if active < batch:
-            state = model.select(state, np.arange(active))
-            batch = active
-        chunk = min(MAX_CHUNK, max(1, MAX_CELLS // (batch * model.vocabulary_size)))
+        chunk = min(MAX_CHUNK, max(1, MAX_CELLS // (active * vocabulary_size)))
         width = int(min(chunk, lengths[0] - at))
-        positions = segments.begins[:batch, None] + at + np.arange(width)  # (B, T)
-        inside = positions < segments.stops[:batch, None]
+        owners, begins = segments.documents[:active], segments.begins[:active]
+        positions = begins[:, None] + at + np.arange(width)  # (B, T)
+        inside = positions < segments.stops[:active, None]
         positions = np.where(inside, positions, 0)
         inputs = documents.ids[positions - 1]
         if at == 0:
-            inputs[segments.begins[:batch] == documents.starts[segments.documents[:batch]], 0] = EOS
-        values, state = model.score(inputs, documents.ids[positions], state)
-        counted = inside & (positions >= segments.firsts[:batch, None])
-        owners = np.broadcast_to(segments.documents[:batch, None], counted.shape)
-        yield Scored(owners[counted], positions[counted], values[counted])
+            inputs[begins == documents.starts[owners], 0] = EOS
+        counted = inside & (positions >= segments.firsts[:active, None])
+        yield Window(at == 0, owners, inputs, positions, counted)
         at += width

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 import stat
@@ -34,7 +35,8 @@ Specification: TypeAlias = tuple[str, tuple[int, ...]]
 Expectation: TypeAlias = Callable[[Description], Mapping[str, Specification]]
 
 METADATA_KEY = "charrnn"
-MAX_HEADER = 1 << 25
+MAX_HEADER = 1 << 21
+"""In bytes. Parsed JSON can take 25 times its text's memory: this much does no harm."""
 NO_DIGEST = "0" * 64
 SEAL = re.compile(rb'\\"sha256\\":\\"([0-9a-f]{64})\\"')
 DTYPES = {
@@ -65,9 +67,11 @@ def canonical_json(value: object) -> str:
 def encode(description: Description, arrays: Mapping[str, Array]) -> bytes:
     """The bytes of a sealed file; equal contents give equal bytes."""
     metadata = {METADATA_KEY: canonical_json({**description, "sha256": NO_DIGEST})}
-    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     unsealed = save(contiguous, metadata)
     digest = hashlib.sha256(unsealed).hexdigest().encode()
+    if int.from_bytes(unsealed[:8], "little") > MAX_HEADER:
+        raise CheckpointError("the description of the run is too long; validate less often")
     seal = SEAL.search(unsealed)
     assert seal is not None
     return b"".join([unsealed[: seal.start(1)], digest, unsealed[seal.end(1) :]])
@@ -101,7 +105,7 @@ def read(path: Path, expected: Expectation) -> tuple[Description, dict[str, Arra
         description = _description(header)
         _check_arrays(header, expected(description))
         return description, load(data)
-    except (CharRNNError, SafetensorError, RecursionError, ValueError) as error:
+    except (CharRNNError, SafetensorError, RecursionError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} is no usable checkpoint: {_one_line(error)}") from error
 
 
@@ -124,13 +128,13 @@ def _read_regular(path: Path) -> bytes:
 
 
 def _header_length(data: bytes) -> int:
+    length = int.from_bytes(data[:8], "little")
+    if data[8:9] == b"{" and 2 <= length <= min(MAX_HEADER, len(data) - 8):
+        return length  # whatever it begins with: a length may begin as a pickle does
     for beginning, kind in STRANGERS:
         if data.startswith(beginning):
             raise CheckpointError(f"it is {kind}; {REMEDY}")
-    length = int.from_bytes(data[:8], "little")
-    if len(data) < 8 or not 2 <= length <= min(MAX_HEADER, len(data) - 8):
-        raise CheckpointError(f"it is truncated or not a safetensors file; {REMEDY}")
-    return length
+    raise CheckpointError(f"it is truncated or not a safetensors file; {REMEDY}")
 
 
 def _check_seal(data: bytes, header_length: int) -> None:
@@ -152,7 +156,12 @@ def strict_json(text: bytes | str) -> Any:
         CheckpointError: it is not such JSON.
     """
     try:
-        return json.loads(text, object_pairs_hook=_no_repeats, parse_constant=_no_constant)
+        return json.loads(
+            text,
+            object_pairs_hook=_no_repeats,
+            parse_constant=_no_constant,
+            parse_float=_finite_float,
+        )
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"its header is not valid JSON ({_one_line(error)})") from error
 
@@ -168,13 +177,18 @@ def _no_constant(name: str) -> float:
     raise CheckpointError(f"its header holds {name}, which is no number")
 
 
+def _finite_float(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _no_constant(text[:20])
+
+
 def _description(header: Any) -> Description:
     metadata = header.get("__metadata__") if isinstance(header, dict) else None
     text = metadata.get(METADATA_KEY) if isinstance(metadata, dict) else None
     description = strict_json(text) if isinstance(text, str) else None
     if not isinstance(description, dict):
         raise CheckpointError(f"its header has no description by charrnn; {REMEDY}")
-    del description["sha256"]
+    description.pop("sha256", None)
     return description
 
 
@@ -187,7 +201,9 @@ def _check_arrays(header: dict[str, Any], expected: Mapping[str, Specification])
         raise CheckpointError(f"it {state} array {name!r}")
     for name, (dtype, shape) in expected.items():
         entry = found[name]
-        actual = DTYPES.get(entry.get("dtype")), entry.get("shape")
+        if not isinstance(entry, dict):
+            raise CheckpointError(f"its header does not describe array {name!r}")
+        actual = DTYPES.get(str(entry.get("dtype"))), entry.get("shape")
         if actual != (dtype, list(shape)):
             raise CheckpointError(
                 f"array {name!r} is {actual[0]} {actual[1]}, but its description means "

@@ -5,12 +5,13 @@ Text from a model or a file never reaches a terminal with control characters raw
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TextIO
 
 from charrnn.errors import CharRNNError
 
@@ -42,6 +43,19 @@ def one_line(text: str) -> str:
     return text.translate(LINE_CONTROLS)
 
 
+class ClosedOutput(io.TextIOBase):
+    """Stands for a standard output that was closed before the program began."""
+
+    closed = True
+
+    def write(self, text: str) -> int:
+        """Refuse: otherwise a result would vanish without a word."""
+        raise CharRNNError(f"standard output is closed; redirect it to a file or {os.devnull}")
+
+    def flush(self) -> None:
+        """Do nothing; there is nothing."""
+
+
 class Output:
     """Standard output, for results.
 
@@ -54,7 +68,7 @@ class Output:
 
     def __init__(self, raw: bool = False) -> None:
         if sys.stdout is None or sys.stdout.closed:
-            raise CharRNNError("standard output is closed; redirect it to a file or a pipe")
+            ClosedOutput().write("")
         self._stream = sys.stdout
         self._terminal = self._stream.isatty()
         self._translate = self._terminal and not raw
@@ -81,21 +95,43 @@ class Output:
 def note(message: str) -> None:
     """Tell the user something that is not the result: one line on stderr."""
     if sys.stderr is not None:
-        sys.stderr.write(one_line(message) + "\n")
-        sys.stderr.flush()
+        try:
+            sys.stderr.write(one_line(message) + "\n")
+            sys.stderr.flush()
+        except OSError:  # nobody reads notes any more; that is no reason to stop
+            _abandon(sys.stderr)
 
 
 def prepare_streams() -> None:
     """Let no character be unwritable: what an encoding lacks is written as an escape."""
+    # A file that is opened later must not become a standard stream that was closed.
+    while (nowhere := os.open(os.devnull, os.O_RDWR)) < 3:
+        pass
+    os.close(nowhere)
     for stream in (sys.stdout, sys.stderr):
         if stream is not None and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    if sys.stdout is None:
+        sys.stdout = ClosedOutput()
+
+
+def finish_output() -> None:
+    """Write what is still buffered; if nobody takes it any more, forget it."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        abandon_output()
 
 
 def abandon_output() -> None:
     """Forget what is still buffered for a reader that is gone, lest the interpreter complain."""
+    _abandon(sys.stdout)
+
+
+def _abandon(stream: TextIO) -> None:
     try:
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
+        os.dup2(nowhere, stream.fileno())
     except (OSError, ValueError, AttributeError):
         return

@@ -131,9 +131,12 @@ def vocabulary_of_counts(counts: npt.NDArray[np.int64], min_count: int) -> Vocab
         )
     if len(points) > MAX_CHARACTERS:
         enough = int(np.sort(counts)[-MAX_CHARACTERS - 1]) + 1
+        remedy = f"drop rare ones with --min-count {enough}"
+        if counts.max() < enough:
+            remedy = "all are equally rare, so that no --min-count chooses among them"
         raise VocabularyError(
             f"{len(points):,} distinct characters are more than the {MAX_CHARACTERS:,} "
-            f"supported; drop rare ones with --min-count {enough}"
+            f"supported; {remedy}"
         )
     return Vocabulary(tuple(points))
 

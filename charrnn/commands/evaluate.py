@@ -10,6 +10,7 @@ from charrnn.commands.options import (
     checkpoint_option,
     device_option,
     json_option,
+    ngram_option,
     open_model,
 )
 from charrnn.terminal import Output
@@ -20,12 +21,14 @@ from charrnn.terminal import Output
 @checkpoint_option
 @click.option("--encoding", default="utf-8", show_default=True, help="Of the text files.")
 @device_option
+@ngram_option
 @json_option
 def command(
     corpora: tuple[str, ...],
     checkpoint: str | None,
     encoding: str,
     device: str,
+    no_ngram: bool,
     as_json: bool,
 ) -> None:
     """Measure a trained model on CORPUS: files, directories of *.txt, or - for stdin.
@@ -33,7 +36,7 @@ def command(
     The text is read as in training: lines as documents if the model was trained with --lines.
     """
     output = Output()
-    model = open_model(checkpoint, device)
+    model = open_model(checkpoint, device, no_ngram)
     begun = time.monotonic()
     score = model.evaluate(corpora, encoding)
     seconds = time.monotonic() - begun

@@ -9,6 +9,7 @@ import click
 
 from charrnn.checkpoint import find_checkpoint, load_checkpoint
 from charrnn.commands.options import checkpoint_option, json_option
+from charrnn.models.ngram_counts import NgramCounts
 from charrnn.terminal import Output, one_line
 
 
@@ -28,8 +29,9 @@ def command(path: str | None, checkpoint: str | None, as_json: bool) -> None:
         "documents": "lines" if loaded.lines else "files",
         "vocabulary_size": len(loaded.vocabulary),
         "characters_known": "".join(map(chr, loaded.vocabulary.code_points)),
-        "parameters": loaded.architecture.parameters,
-        "network": asdict(loaded.architecture),
+        "parameters": loaded.architecture.parameters if loaded.architecture else 0,
+        "network": asdict(loaded.architecture) if loaded.architecture else None,
+        "ngram": _ngram_facts(loaded.ngram),
         "corpus": loaded.corpus,
         "training": training,
     }
@@ -42,6 +44,16 @@ def command(path: str | None, checkpoint: str | None, as_json: bool) -> None:
                 output.line(f"{name}.{inner}\t{one_line(_shown(each))}")
         else:
             output.line(f"{name}\t{one_line(_shown(value))}")
+
+
+def _ngram_facts(counts: NgramCounts | None) -> dict[str, Any] | None:
+    if counts is None:
+        return None
+    return {
+        "order": counts.order,
+        "ngrams": sum(counts.ngrams),
+        "bytes": sum(array.nbytes for array in counts.arrays.values()),
+    }
 
 
 def _shown(value: Any) -> str:

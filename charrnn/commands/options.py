@@ -54,9 +54,16 @@ def strict_option(function: Command) -> Command:
     )(function)
 
 
-def open_model(checkpoint: str | None, device: str) -> TrainedModel:
+def ngram_option(function: Command) -> Command:
+    """--no-ngram."""
+    return click.option(
+        "--no-ngram", is_flag=True, help="The network alone, without the n-gram model beside it."
+    )(function)
+
+
+def open_model(checkpoint: str | None, device: str, no_ngram: bool) -> TrainedModel:
     """The model to use; says on stderr which one that is, if it was not named."""
-    model = TrainedModel.open(checkpoint, device)
+    model = TrainedModel.open(checkpoint, device, not no_ngram)
     if checkpoint is None:
         note(f"checkpoint: {model.path}")
     return model

@@ -14,6 +14,7 @@ from charrnn.commands.options import (
     checkpoint_option,
     device_option,
     json_option,
+    ngram_option,
     open_model,
     raw_option,
     strict_option,
@@ -53,6 +54,7 @@ def strategy_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--num", type=click.IntRange(0), default=1, show_default=True, help="How many texts.")
 @click.option("--until-eos", is_flag=True, help="No limit but --length, if given: go on until EOS.")
 @device_option
+@ngram_option
 @strict_option
 @raw_option
 @json_option
@@ -65,6 +67,7 @@ def command(
     num: int,
     until_eos: bool,
     device: str,
+    no_ngram: bool,
     strict: bool,
     raw: bool,
     as_json: bool,
@@ -77,7 +80,7 @@ def command(
     """
     check_decoding(decoding)
     output = Output(raw)
-    model = open_model(checkpoint, device)
+    model = open_model(checkpoint, device, no_ngram)
     prime = _read_prime(prime, prime_file)
     check_characters(model, prime, strict)
     if length is None and not until_eos:

@@ -14,11 +14,12 @@ from charrnn.commands.options import (
     checkpoint_option,
     device_option,
     json_option,
+    ngram_option,
     open_model,
     strict_option,
 )
-from charrnn.corpus import Source
-from charrnn.errors import SettingsError
+from charrnn.corpus import Source, standard_input
+from charrnn.errors import CorpusError, SettingsError
 from charrnn.terminal import Output, one_line
 
 TEXTS_AT_ONCE = 4096
@@ -43,6 +44,7 @@ COLUMNS = (
 )
 @click.option("--per-character", is_flag=True, help="Each character's probability too.")
 @device_option
+@ngram_option
 @strict_option
 @json_option
 def command(
@@ -52,6 +54,7 @@ def command(
     eos: bool | None,
     per_character: bool,
     device: str,
+    no_ngram: bool,
     strict: bool,
     as_json: bool,
 ) -> None:
@@ -62,7 +65,7 @@ def command(
     if bool(texts) == (file is not None):
         raise SettingsError("give texts, or - for stdin, or --file FILE")
     output = Output()
-    model = open_model(checkpoint, device)
+    model = open_model(checkpoint, device, no_ngram)
     if not as_json:
         output.line("\t".join((*COLUMNS, "text")))
     source = _lines("-" if file is None else file) if file or texts == ("-",) else iter(texts)
@@ -114,8 +117,7 @@ def _print_characters(
 def _lines(name: str) -> Iterator[str]:
     """The lines of a file or of stdin, without their ends; stdin as they come."""
     if name == "-":
-        for line in sys.stdin:
-            yield line.rstrip("\n").removesuffix("\r")
+        yield from _stdin_lines()
         return
     source = Source(name)
     try:
@@ -128,3 +130,20 @@ def _lines(name: str) -> Iterator[str]:
             yield rest
     finally:
         source.close()
+
+
+def _stdin_lines() -> Iterator[str]:
+    """As a file is read: UTF-8 whatever the locale, lines ended by LF or CRLF."""
+    offset = 0
+    for line in standard_input():
+        try:
+            text = line.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise CorpusError(
+                f"standard input is not utf-8 text: byte {error.object[error.start]:#04x} at "
+                f"offset {offset + error.start:,} ({error.reason}); convert it to UTF-8"
+            ) from None
+        if offset == 0:
+            text = text.removeprefix("\ufeff")
+        offset += len(line)
+        yield text.removesuffix("\n").removesuffix("\r")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import fields
@@ -16,9 +17,10 @@ from charrnn.corpus import Reading
 from charrnn.errors import SettingsError
 from charrnn.models.cells import CELLS
 from charrnn.terminal import Output, note
-from charrnn.training.settings import DEFAULTS, DEVICES, PRECISIONS, Settings
+from charrnn.training.settings import DEFAULTS, DEVICES, NO_NETWORK, PRECISIONS, Settings
 
-CHOICES = {"cell": tuple(CELLS), "precision": PRECISIONS}
+CHOICES = {"cell": (*CELLS, NO_NETWORK), "precision": PRECISIONS}
+SPIN_COUNT = "1000"
 CHOSEN = "chosen"
 """Default of a setting that is chosen from the budget and the machine."""
 SETTINGS = {
@@ -38,6 +40,7 @@ SETTINGS = {
     "patience": ("Validations without a new best before stopping; 0: never.", ""),
     "validation": ("Fraction of each corpus held out to validate on.", ""),
     "min_count": ("Characters rarer than this become UNK.", ""),
+    "ngram_order": ("Of the n-gram model beside the network; 0: none.", ""),
     "precision": ("Of the matrix products in training.", CHOSEN),
     "seed": ("The same seed gives the same run.", ""),
 }
@@ -116,6 +119,9 @@ def command(
     if output is None:
         output = RUNS / (Path(corpora[0]).resolve().stem or "corpus")
 
+    # libgomp's threads wait for each other by spinning; with its default, any other busy process
+    # makes training up to a hundred times slower. Measured in tests/benchmarks/README.md.
+    os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
     from charrnn.training.plan import DEFAULT_MINUTES, Budget
     from charrnn.training.run import Interrupted, Order, train
 

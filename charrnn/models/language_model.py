@@ -21,6 +21,14 @@ State: TypeAlias = Any
 """What a model remembers of the B texts read so far; opaque to everyone but that model."""
 
 
+def log_sum_exp(logits: LogProbabilities) -> LogProbabilities:
+    """log of the sum of exponentials over the last axis, which is kept with length 1."""
+    peak = logits.max(-1, keepdims=True)
+    total: LogProbabilities = np.log(np.exp(logits - peak).sum(-1, keepdims=True))
+    total += peak
+    return total
+
+
 class LanguageModel(Protocol):
     """Predicts each next character of B texts from all characters before it."""
 

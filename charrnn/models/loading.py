@@ -4,22 +4,45 @@ from __future__ import annotations
 
 from charrnn.checkpoint import Checkpoint
 from charrnn.errors import SettingsError
+from charrnn.models.architecture import Architecture
+from charrnn.models.interpolation import Mixture
 from charrnn.models.language_model import LanguageModel
+from charrnn.models.ngram import NgramModel
 from charrnn.models.numpy_rnn import NumpyRNN
 
 
-def load_model(checkpoint: Checkpoint, device: str = "cpu") -> LanguageModel:
+def load_model(
+    checkpoint: Checkpoint, device: str = "cpu", use_ngram: bool = True
+) -> LanguageModel:
     """The model in `checkpoint`; on a CPU without torch.
 
+    Args:
+        checkpoint: network, n-gram model, or both.
+        device: where the network computes: "cpu" or "cuda".
+        use_ngram: False for the network alone.
+
     Raises:
-        SettingsError: `device` is not there.
+        SettingsError: `device` is not there, or nothing would be left of the model.
     """
+    if checkpoint.architecture is None:
+        if checkpoint.ngram is None or not use_ngram:
+            raise SettingsError("this model is an n-gram model alone; leave --no-ngram out")
+        return NgramModel(checkpoint.ngram)
+    network = _load_network(checkpoint, checkpoint.architecture, device)
+    if checkpoint.ngram is None or checkpoint.exponents is None or not use_ngram:
+        return network
+    return Mixture(network, NgramModel(checkpoint.ngram), checkpoint.exponents)
+
+
+def _load_network(
+    checkpoint: Checkpoint, architecture: Architecture, device: str
+) -> LanguageModel:
     if device == "cpu":
-        return NumpyRNN(checkpoint.architecture, dict(checkpoint.weights))
+        return NumpyRNN(architecture, dict(checkpoint.weights))
     import torch
 
     if not torch.cuda.is_available():
         raise SettingsError(f"--device {device}: torch finds no GPU here; use --device cpu")
     from charrnn.models.torch_rnn import TorchRNN
 
-    return TorchRNN.from_weights(checkpoint.architecture, dict(checkpoint.weights), device)
+    return TorchRNN.from_weights(architecture, dict(checkpoint.weights), device)

@@ -12,11 +12,10 @@ from __future__ import annotations
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from charrnn.models.architecture import Architecture
 from charrnn.models.cells import CELLS, Array, CellState
-from charrnn.models.language_model import LogProbabilities, Rows, Tokens
+from charrnn.models.language_model import LogProbabilities, Rows, Tokens, log_sum_exp
 
 RNNState: TypeAlias = tuple[CellState, ...]
 """One cell state per layer."""
@@ -84,7 +83,7 @@ class NumpyRNN:
         hidden, state = self._hidden(tokens, state)
         logits = self._logits(hidden)  # (T, B, V)
         chosen: Array = np.take_along_axis(logits, targets.T[..., None].astype(np.intp), -1)[..., 0]
-        chosen = chosen - _log_sum_exp(logits)[..., 0]
+        chosen = chosen - log_sum_exp(logits)[..., 0]
         return chosen.T, state
 
     def _hidden(self, tokens: Tokens, state: RNNState) -> tuple[Array, RNNState]:
@@ -118,13 +117,5 @@ class NumpyRNN:
 
     def _predict(self, hidden: Array) -> LogProbabilities:
         logits = self._logits(hidden)
-        logits -= _log_sum_exp(logits)
+        logits -= log_sum_exp(logits)
         return logits
-
-
-def _log_sum_exp(logits: Array) -> npt.NDArray[np.float32]:
-    """log of the sum of exponentials over the last axis, which is kept with length 1."""
-    peak = logits.max(-1, keepdims=True)
-    total: npt.NDArray[np.float32] = np.log(np.exp(logits - peak).sum(-1, keepdims=True))
-    total += peak
-    return total

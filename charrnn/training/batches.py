@@ -181,19 +181,15 @@ class LineBatches:
 
     def _groups(self, members: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
         """Cut documents sorted by length into rows of one batch each."""
+        widths = np.minimum(self._lengths[members], self._longest)
         groups = []
         begin = 0
         while begin < len(members):
-            rows = MAX_ROWS
-            while True:  # the longest row sets the width, and the width the number of rows
-                group = members[begin : begin + rows]
-                width = min(int(self._lengths[group[-1]]), self._longest)
-                fitting = max(1, self._budget // width)
-                if fitting >= len(group):
-                    break
-                rows = fitting
-            groups.append(group)
-            begin += len(group)
+            ahead = widths[begin : begin + MAX_ROWS]
+            sizes = ahead * np.arange(1, len(ahead) + 1)  # of so many rows: the last is the widest
+            rows = max(1, int(np.searchsorted(sizes, self._budget, "right")))
+            groups.append(members[begin : begin + rows])
+            begin += rows
         return groups
 
     def _batch(self, documents: npt.NDArray[np.int64], at: int) -> Batch:

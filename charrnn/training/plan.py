@@ -36,6 +36,8 @@ FEWEST_MEASURED = 5
 MEASURED_VALIDATION = 16_384
 CLOSING_SECONDS = 0.5
 """For saving and leaving, after the last step."""
+MIXING_SECONDS = 1.0
+"""For fitting the mixture, besides."""
 NATIVE_SPEED_UP = 1.3
 
 
@@ -140,7 +142,8 @@ def choose_settings(
     low, high = MEASURED_LIMITS
     measured = min(high, max(low, seconds * MEASURED_SHARE))
     per_step, per_validation = _measure(settings, text, device, measured)
-    left = seconds - elapsed - (time.monotonic() - begun) - CLOSING_SECONDS
+    left = seconds - elapsed - (time.monotonic() - begun)
+    left -= closing_seconds(settings)
     fewest, most = VALIDATIONS
     validations = round(VALIDATION_SHARE * seconds / max(per_validation, 1e-3))
     validations = min(most, max(fewest, validations))
@@ -201,6 +204,11 @@ def _native_precision(device: str) -> str:
         times[precision] = min(rounds)
     faster = times[torch.float32] > NATIVE_SPEED_UP * times[torch.bfloat16]
     return "bfloat16" if faster else "float32"
+
+
+def closing_seconds(settings: Settings) -> float:
+    """How long what comes after the last step takes."""
+    return CLOSING_SECONDS + (MIXING_SECONDS if settings.ngram_order else 0.0)
 
 
 def describe(settings: Settings) -> str:

@@ -11,7 +11,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeAlias
@@ -20,21 +20,25 @@ import torch
 
 from charrnn.checkpoint import MODEL_FILE, Checkpoint, remember_latest, save_checkpoint
 from charrnn.corpus import Reading, load_corpus
-from charrnn.errors import TrainingError
+from charrnn.errors import SettingsError, TrainingError
 from charrnn.files import exclusive, explain, make_directory, remove_stale_temporaries
 from charrnn.models.cells import Array
+from charrnn.models.ngram import NgramModel
 from charrnn.models.numpy_rnn import NumpyRNN
+from charrnn.models.torch_rnn import TorchRNN
 from charrnn.sampling import check_decoding, generate
+from charrnn.scoring import evaluate_documents
+from charrnn.training.mixing import Fit, fit_mixture
 from charrnn.training.plan import (
-    CLOSING_SECONDS,
     Budget,
     Text,
     choose_device,
     choose_settings,
+    closing_seconds,
     describe,
     prepare_text,
 )
-from charrnn.training.settings import DEFAULTS, Settings
+from charrnn.training.settings import DEFAULTS, NO_NETWORK, Settings
 from charrnn.training.state import (
     TRAINING_FILE,
     Record,
@@ -52,7 +56,13 @@ LOG_FILE = "log.jsonl"
 STEP_EVENT_SECONDS = 0.5
 SAVE_SECONDS = 60.0
 SAMPLE_LENGTH = 160
-EXIT_STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143}
+MAX_NAMES = 100
+"""Names of corpora that a checkpoint tells."""
+NOTABLE_CHANGE = 0.03
+"""Of the steps that are left: a smaller change of speed does not move the end."""
+EXIT_STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
+SAME_SIGNAL_SECONDS = 0.2
+"""`timeout` and others signal a process and then its group: a process is told twice at once."""
 
 
 class Interrupted(BaseException):
@@ -121,7 +131,91 @@ def train(order: Order, listen: Listener) -> None:
             log(event)
             listen(event)
 
-        _Run(order, text, device, saved, tell).go()
+        if order.requested.get("cell") == NO_NETWORK:
+            _train_ngram_alone(order, text, tell)
+        else:
+            _Run(order, text, device, saved, tell).go()
+
+
+def _train_ngram_alone(order: Order, text: Text, listen: Listener) -> None:
+    settings = replace(DEFAULTS, **order.requested)
+    if not settings.ngram_order:
+        raise SettingsError("--cell none leaves the n-gram model alone; give it an --ngram-order")
+    _tell_start(order, text, listen, settings, {"steps": 0, "device": "cpu"})
+    ngram, loss = _build_ngram(text, settings.ngram_order)
+    checkpoint = Checkpoint(
+        vocabulary=text.corpus.vocabulary,
+        lines=text.corpus.reading.lines,
+        architecture=None,
+        weights={},
+        ngram=ngram.counts,
+        training={
+            "settings": asdict(settings),
+            "requested": order.as_requested(),
+            "nats_per_character": loss,
+            "ngram_nats_per_character": loss,
+        },
+        corpus=_corpus_facts(text),
+    )
+    _save_checkpoint(order, checkpoint, listen, step=0)
+    (order.output / TRAINING_FILE).unlink(missing_ok=True)  # of a run that --fresh gave up
+    listen(
+        {
+            "event": "done",
+            "checkpoint": str(order.output),
+            "step": 0,
+            "best_step": 0,
+            "nats_per_character": loss,
+            "ngram_nats_per_character": loss,
+            "seconds": time.monotonic() - order.begun,
+        }
+    )
+
+
+def _build_ngram(text: Text, order: int) -> tuple[NgramModel, float | None]:
+    """The n-gram model of the training text, and its nats per character on what is held out."""
+    ngram = NgramModel.build(text.training, order, len(text.corpus.vocabulary))
+    if not text.validation.characters:
+        return ngram, None
+    return ngram, evaluate_documents(ngram, text.validation).nats_per_character
+
+
+def _tell_start(
+    order: Order, text: Text, listen: Listener, settings: Settings, facts: Event
+) -> None:
+    corpus = text.corpus
+    listen(
+        {
+            "event": "start",
+            "checkpoint": str(order.output),
+            "settings": asdict(settings),
+            "flags": describe(settings),
+            "characters": corpus.characters,
+            "unknown_characters": corpus.unknown_characters,
+            "vocabulary_size": len(corpus.vocabulary),
+            "validation_characters": text.validation.characters,
+            "seed": settings.seed,
+            **facts,
+        }
+    )
+
+
+def _corpus_facts(text: Text) -> dict[str, Any]:
+    corpus = text.corpus
+    return {
+        "names": list(corpus.names[:MAX_NAMES]),
+        "digest": corpus.digest,
+        "characters": corpus.characters,
+        "unknown_characters": corpus.unknown_characters,
+        "validation_characters": text.validation.characters,
+    }
+
+
+def _save_checkpoint(order: Order, checkpoint: Checkpoint, listen: Listener, step: int) -> None:
+    path = order.output / MODEL_FILE
+    save_checkpoint(path, checkpoint)
+    remember_latest(order.output)
+    listen({"event": "checkpoint", "step": step, "checkpoint": str(path)})
 
 
 def _find_saved(order: Order) -> SavedRun | None:
@@ -185,17 +279,27 @@ class _Run:
     ) -> None:
         self._order = order
         self._text = text
+        self._device = device
         self._listen = listen
         self._signal: int | None = None
+        self._signalled = 0.0
+        self._stops_at_once = False
         self._record = saved.record if saved else self._new_record(device)
         self._earlier = self._record.seconds
         self._best: Mapping[str, Array] | None = saved.best if saved else None
+        ngram_order = order.requested.get("ngram_order", DEFAULTS.ngram_order)
+        self._ngram: NgramModel | None = None
+        self._ngram_loss: float | None = None
+        if ngram_order and text.validation.characters:
+            self._ngram, self._ngram_loss = _build_ngram(text, ngram_order)
         settings = saved.settings if saved else self._choose(device)
         self._trainer: Trainer = text.trainer(settings, device)
         if saved is not None:
             restore(self._trainer, saved)
             self._warn_of_other_environment(device)
         self._tell_start(resumed=saved is not None)
+        if ngram_order and self._ngram is None:
+            self._warn("without held-out text the n-gram model's share cannot be fitted: left out")
 
     @property
     def _settings(self) -> Settings:
@@ -222,59 +326,65 @@ class _Run:
         there, here = self._record.environment, _environment(device)
         for name in sorted(here):
             if there.get(name) != here[name]:
-                self._listen(
-                    {
-                        "event": "warning",
-                        "message": f"resumed with {name} {here[name]}, begun with "
-                        f"{there.get(name)}: the last bits may differ",
-                    }
+                self._warn(
+                    f"resumed with {name} {here[name]}, begun with {there.get(name)}: "
+                    "the last bits may differ"
                 )
 
     def _tell_start(self, resumed: bool) -> None:
-        corpus = self._text.corpus
         total = self._trainer.schedule.total
-        self._listen(
-            {
-                "event": "start",
-                "checkpoint": str(self._order.output),
-                "resumed": resumed,
-                "step": self._trainer.step,
-                "steps": total,
-                "epochs": total / self._text.batches(self._settings).per_epoch,
-                "settings": asdict(self._settings),
-                "flags": describe(self._settings),
-                "parameters": self._trainer.network.architecture.parameters,
-                "characters": corpus.characters,
-                "unknown_characters": corpus.unknown_characters,
-                "vocabulary_size": len(corpus.vocabulary),
-                "validation_characters": self._text.validation.characters,
-                "seed": self._settings.seed,
-                **self._record.environment,
-            }
-        )
+        facts = {
+            "resumed": resumed,
+            "step": self._trainer.step,
+            "steps": total,
+            "epochs": total / self._text.batches(self._settings).per_epoch,
+            "parameters": self._trainer.network.architecture.parameters,
+            "ngram_nats_per_character": self._ngram_loss,
+            **self._record.environment,
+        }
+        _tell_start(self._order, self._text, self._listen, self._settings, facts)
+
+    def _warn(self, message: str) -> None:
+        self._listen({"event": "warning", "message": message})
 
     def go(self) -> None:
         """Train to the end.
 
         Raises:
             Interrupted: a signal came; everything is saved.
+            TrainingError: nobody takes the events any more; everything is saved.
         """
         with _signals(self._on_signal):
             try:
                 self._save()
                 self._loop()
+                self._finish()
             except Interrupted:
-                self._save()
-                if self._best is None:
-                    self._save_model(self._trainer.weights())
+                self._listen({"event": "interrupted", "message": "stopping; saving the run"})
+                self._save_unfinished()
                 raise
-            self._finish()
+            except OSError as error:
+                self._listen = lambda event: None
+                self._save_unfinished()
+                raise TrainingError(
+                    f"cannot report progress: {explain(error)}; the run is saved in "
+                    f"{self._order.output}, and the same command goes on from there"
+                ) from error
+
+    def _save_unfinished(self) -> None:
+        self._save()
+        if self._best is None:
+            self._save_model(self._trainer.weights())
 
     def _on_signal(self, number: int) -> None:
-        if self._signal is not None:
+        # Tells nobody: the signal may have come in the middle of a write to the same stream.
+        now = time.monotonic()
+        if self._signal is None:
+            self._signal, self._signalled = number, now
+        elif now - self._signalled > SAME_SIGNAL_SECONDS:
             raise KeyboardInterrupt
-        self._signal = number
-        self._listen({"event": "interrupted", "message": "stopping; saving the run"})
+        if self._stops_at_once:
+            self._check()
 
     def _check(self) -> None:
         if self._signal is not None:
@@ -328,6 +438,9 @@ class _Run:
         loss = entry.get("validation")
         improved = loss is None or record.best is None or loss < record.best
         record.since_best = 0 if improved else record.since_best + 1
+        if improved:
+            record.best, record.best_step = loss, trainer.step
+            self._best = trainer.weights()
         self._listen(
             {
                 "event": "validation",
@@ -338,31 +451,23 @@ class _Run:
                 "seconds": self._elapsed(),
             }
         )
-        if improved:
-            record.best, record.best_step = loss, trainer.step
-            self._best = trainer.weights()
+        if improved and self._best is not None:
             self._save_model(self._best)
         self._save()
         if self._order.samples:
             self._show_sample()
 
     def _keep_budget(self, pulse: _Pulse) -> None:
-        """Bring the end forward if the machine has become slower than it was measured."""
-        if self._order.budget.minutes is None:
+        """Move the end if the machine is slower than it was measured, or no longer is."""
+        if self._order.budget.minutes is None or not pulse.seconds_per_step():
             return
-        trainer = self._trainer
-        per_step = pulse.seconds_per_step()
-        left = self._order.budget.minutes * 60 - self._elapsed() - CLOSING_SECONDS
-        possible = trainer.step + max(1, int(left / per_step)) if per_step else 0
-        if per_step and possible < trainer.schedule.total:
-            trainer.schedule.end_at(possible, trainer.step)
-            self._listen(
-                {
-                    "event": "warning",
-                    "message": f"the machine is slower than at the start: ending after "
-                    f"{possible:,} steps to keep within --minutes",
-                }
-            )
+        schedule, step = self._trainer.schedule, self._trainer.step
+        left = self._order.budget.minutes * 60 - self._elapsed() - closing_seconds(self._settings)
+        possible = step + int(left / pulse.seconds_per_step())
+        total = max(step + 1, min(self._settings.steps, possible))
+        if step < schedule.total and abs(total - schedule.total) > NOTABLE_CHANGE * (total - step):
+            schedule.end_at(total, step)
+            self._warn(f"the machine's speed has changed: now {total:,} steps within --minutes")
 
     def _show_sample(self) -> None:
         corpus = self._text.corpus
@@ -377,42 +482,39 @@ class _Run:
         self._record.seconds = self._elapsed()
         save_run(self._order.output / TRAINING_FILE, self._trainer, self._record, self._best)
 
-    def _save_model(self, weights: Mapping[str, Array]) -> None:
-        path = self._order.output / MODEL_FILE
-        corpus = self._text.corpus
-        record = self._record
-        save_checkpoint(
-            path,
-            Checkpoint(
-                vocabulary=corpus.vocabulary,
-                lines=corpus.reading.lines,
-                architecture=self._trainer.network.architecture,
-                weights=weights,
-                training={
-                    "settings": asdict(self._settings),
-                    "requested": record.requested,
-                    "step": record.best_step,
-                    "nats_per_character": record.best,
-                    "history": record.history,
-                },
-                corpus={
-                    "names": list(corpus.names),
-                    "digest": corpus.digest,
-                    "characters": corpus.characters,
-                    "unknown_characters": corpus.unknown_characters,
-                    "validation_characters": self._text.validation.characters,
-                },
-            ),
+    def _save_model(self, weights: Mapping[str, Array], fit: Fit | None = None) -> None:
+        record, corpus = self._record, self._text.corpus
+        training = {
+            "settings": asdict(self._settings),
+            "requested": record.requested,
+            "step": record.best_step,
+            "nats_per_character": record.best,
+            "history": record.history,
+        }
+        if fit is not None:
+            training.update(fit.figures())
+        partner = self._ngram if fit is not None and fit.helps else None
+        checkpoint = Checkpoint(
+            vocabulary=corpus.vocabulary,
+            lines=corpus.reading.lines,
+            architecture=self._trainer.network.architecture,
+            weights=weights,
+            ngram=None if partner is None else partner.counts,
+            exponents=None if fit is None or partner is None else fit.exponents,
+            training=training,
+            corpus=_corpus_facts(self._text),
         )
-        remember_latest(self._order.output)
-        self._listen({"event": "checkpoint", "step": self._trainer.step, "checkpoint": str(path)})
+        _save_checkpoint(self._order, checkpoint, self._listen, self._trainer.step)
 
     def _finish(self) -> None:
         record = self._record
-        if self._best is None:
-            raise TrainingError("the run ended before its first validation")
+        assert self._best is not None
+        self._stops_at_once = True  # a fit takes seconds and changes nothing of the run
+        self._check()
+        fit = None if self._ngram is None else self._fit(self._best, self._ngram)
+        self._stops_at_once = False
         record.finished = True
-        self._save_model(self._best)
+        self._save_model(self._best, fit)
         self._save()
         self._listen(
             {
@@ -421,9 +523,19 @@ class _Run:
                 "step": self._trainer.step,
                 "best_step": record.best_step,
                 "nats_per_character": record.best,
+                **({} if fit is None else fit.figures()),
                 "seconds": self._elapsed(),
             }
         )
+
+    def _fit(self, weights: Mapping[str, Array], ngram: NgramModel) -> Fit:
+        """Mix the best network with the n-gram model."""
+        architecture = self._trainer.network.architecture
+        network = TorchRNN.from_weights(architecture, dict(weights), self._device)
+        fit = fit_mixture(network, ngram, self._text.validation)
+        if not fit.helps:
+            self._warn("the n-gram model does not help on the held-out text: left out")
+        return fit
 
 
 class _Pulse:
@@ -481,12 +593,16 @@ def _environment(device: str) -> dict[str, Any]:
 
 @contextmanager
 def _signals(handle: Callable[[int], None]) -> Iterator[None]:
-    """Let `handle` receive SIGINT and SIGTERM."""
+    """Let `handle` receive what asks a process to end; under nohup, SIGHUP does not."""
 
     def receive(number: int, frame: FrameType | None) -> None:
         handle(number)
 
-    before = {number: signal.signal(number, receive) for number in EXIT_STATUS}
+    before = {
+        number: signal.signal(number, receive)
+        for number in EXIT_STATUS
+        if (number, signal.getsignal(number)) != (signal.SIGHUP, signal.SIG_IGN)
+    }
     try:
         yield
     finally:

@@ -12,6 +12,11 @@ from charrnn.errors import SettingsError
 
 PRECISIONS = ("float32", "bfloat16")
 DEVICES = ("auto", "cpu", "cuda")
+NO_NETWORK = "none"
+"""The cell of a model that is an n-gram model alone."""
+MAX_NGRAM_ORDER = 16
+MAX_VALIDATIONS = 10_000
+"""The history of so many fits a checkpoint's header."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +24,7 @@ class Settings:
     """What a run is made of, apart from its corpus. Equal settings and corpus give equal runs.
 
     Attributes:
-        cell: a key of CELLS.
+        cell: a key of CELLS, or NO_NETWORK.
         layers: recurrent layers.
         hidden: width of each.
         embedding: width of a character's vector.
@@ -36,6 +41,7 @@ class Settings:
         patience: validations without a new best after which training stops; 0 for never.
         validation: fraction of each corpus that is held out.
         min_count: rarer characters are UNK.
+        ngram_order: of the n-gram model beside the network; 0 for none.
         precision: of the matrix products in training, a member of PRECISIONS.
         seed: of initial weights, data order and dropout.
 
@@ -58,8 +64,9 @@ class Settings:
     warmup: float = 0.05
     validate_every: int = 500
     patience: int = 10
-    validation: float = 0.1
+    validation: float = 0.02
     min_count: int = 1
+    ngram_order: int = 8
     precision: str = "float32"
     seed: int = 1
 
@@ -68,12 +75,18 @@ class Settings:
             self._require(name, 1, math.inf)
         for name in ("steps", "validate_every"):
             self._require(name, 1, math.inf)
+        self._require("ngram_order", 0, MAX_NGRAM_ORDER)
         for name in ("muon_rate", "rate", "clip"):
             self._require(name, 1e-9, 1e9)
         for name in ("weight_decay", "warmup", "patience", "seed"):
             self._require(name, 0, 1 if name == "warmup" else 2**63 - 1)
         for name in ("dropout", "validation"):
             self._require(name, 0, 0.95)
+        if self.steps // self.validate_every > MAX_VALIDATIONS:
+            raise SettingsError(
+                f"--validate-every {self.validate_every} makes more than {MAX_VALIDATIONS:,} "
+                f"validations; {math.ceil(self.steps / MAX_VALIDATIONS)} or more is possible"
+            )
         if self.precision not in PRECISIONS:
             raise SettingsError(
                 f"unknown precision {self.precision!r}; choose one of {', '.join(PRECISIONS)}"

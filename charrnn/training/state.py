@@ -5,7 +5,7 @@ Knows what a run remembers and how it is laid out in a file; not how a run goes 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ from charrnn.training.trainer import Schedule, Trainer, trained_by_muon
 TRAINING_FILE = "training.safetensors"
 KIND = "training"
 FORMAT_VERSION = 1
+MAX_COUNT = 1 << 40
+"""More steps or characters than any run has."""
 
 
 @dataclass
@@ -129,7 +131,13 @@ def load_run(path: Path) -> SavedRun:
 
 
 def restore(trainer: Trainer, saved: SavedRun) -> None:
-    """Make `trainer`, built from the same settings and corpus, exactly what was saved."""
+    """Make `trainer`, built from the same settings and corpus, exactly what was saved.
+
+    Raises:
+        CheckpointError: the corpus has another vocabulary than was saved.
+    """
+    if len(saved.arrays["network.output.bias"]) != len(trainer.network.output.bias):
+        raise CheckpointError("the saved run has another vocabulary; start over with --fresh")
     trainer.step = saved.step
     trainer.schedule = saved.schedule
     arrays = {name: torch.from_numpy(array) for name, array in saved.arrays.items()}
@@ -190,6 +198,10 @@ def _array(tensor: torch.Tensor) -> Array:
 
 def _expected_arrays(description: Description) -> dict[str, Specification]:
     check_version(description, KIND)
+    _parse(Record, description.get("record"))
+    schedule = _parse(Schedule, description.get("schedule"))
+    if _count(description, "step") > schedule.total:
+        raise CheckpointError("its step is beyond the end of the run")
     settings = _parse(Settings, description.get("settings"))
     architecture = network_architecture(settings, _count(description, "vocabulary_size"))
     network = network_specification(architecture)
@@ -212,17 +224,50 @@ def _expected_arrays(description: Description) -> dict[str, Specification]:
 
 def _count(description: Description, name: str) -> int:
     value = description.get(name)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if not isinstance(value, int) or not _is_count(value):
         raise CheckpointError(f"its {name} is {value!r}, not a count")
     return value
 
 
+def _is_count(value: Any) -> bool:
+    return _is_natural(value) and value < MAX_COUNT
+
+
+def _is_natural(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 1 << 63
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in {int, float}
+
+
+def _is_history(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(entry, dict)
+        and _is_count(entry.get("step"))
+        and all(_is_number(each) for each in entry.values())
+        for entry in value
+    )
+
+
+CHECKS: dict[str, Callable[[Any], bool]] = {
+    "str": lambda value: isinstance(value, str),
+    "bool": lambda value: isinstance(value, bool),
+    "int": _is_natural,
+    "float": _is_number,
+    "float | None": lambda value: value is None or _is_number(value),
+    "dict[str, Any]": lambda value: isinstance(value, dict),
+    "list[dict[str, float]]": _is_history,
+}
+"""Annotation of a field -> whether a value parsed from JSON is of that kind."""
+
+
 def _parse(kind: type[Any], value: Any) -> Any:
-    """A dataclass from its JSON object; every field must be there, and of its default's kind."""
-    names = {each.name for each in fields(kind)}
-    if not isinstance(value, dict) or value.keys() != names:
-        raise CheckpointError(f"its {kind.__name__.lower()} is incomplete; use --fresh")
-    try:
-        return kind(**value)
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(f"its {kind.__name__.lower()} is malformed: {error}") from error
+    """A dataclass from its JSON object; every field must be there, and of its annotated kind."""
+    what = kind.__name__.lower()
+    if not isinstance(value, dict) or value.keys() != {each.name for each in fields(kind)}:
+        raise CheckpointError(f"its {what} is incomplete; start over with --fresh")
+    for each in fields(kind):
+        if not CHECKS[str(each.type)](value[each.name]):
+            raise CheckpointError(f"its {what} has a malformed {each.name}")
+    return kind(**value)

@@ -155,6 +155,8 @@ class Trainer:
         """The state that the batch begins with: zero in fresh rows."""
         if self.state is None or batch.fresh.all():
             return self._working.initial_state(len(batch.fresh))
+        if self.state[0].shape[1] != len(batch.fresh):
+            raise TrainingError("the saved state does not fit the corpus; start over with --fresh")
         if not batch.fresh.any():
             return self.state
         kept = torch.from_numpy(~batch.fresh).to(self._device)[None, :, None]
@@ -184,13 +186,23 @@ class Trainer:
         return factor
 
     def validate(self, documents: Documents, check: Callable[[], None]) -> float:
-        """Mean loss on `documents` in nats per character; `check` is called between batches."""
+        """Mean loss on `documents` in nats per character; `check` is called between batches.
+
+        Raises:
+            TrainingError: it is not finite.
+        """
         model = TorchRNN(self.network.eval())
         total = 0.0
         for scored in score_spans(model, documents):
             total += float(scored.values.sum(dtype=np.float64))
             check()
-        return -total / documents.characters
+        loss = -total / documents.characters
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"training diverged before step {self.step:,} (validation loss {loss}); the last "
+                "good checkpoint is kept: lower --muon-rate and --rate"
+            )
+        return loss
 
     def weights(self) -> dict[str, Array]:
         """A copy of the network's weights by name."""

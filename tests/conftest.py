@@ -1,0 +1,108 @@
+"""Fixtures of all tests. Every test runs in a directory, a cache and an environment of its own."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from hypothesis import settings
+
+import tests.one_thread  # noqa: F401 - first of all that may import NumPy
+from charrnn import cli
+from tests.faults_support import Launcher
+from tests.support import REPOSITORY, Result, Trained, names, prose, run_process, train_process
+
+# The same examples every time, and no time limit for a machine that is busy.
+settings.register_profile("charrnn", deadline=None, max_examples=60, derandomize=True)
+settings.load_profile("charrnn")
+
+Command = Callable[..., Result]
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A directory that all workers of this run have in common."""
+    base = tmp_path_factory.getbasetemp()
+    return base if worker_id == "master" else base.parent
+
+
+@pytest.fixture(autouse=True)
+def isolation(tmp_path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run in an empty directory, with nothing of the user's own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CHARRNN_CACHE", str(shared / "cache"))
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    for variable in ("CHARRNN_CHECKPOINT", "CHARRNN_DEBUG", "COLUMNS", "NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.fixture
+def run_charrnn() -> Command:
+    """The real command line: a process of its own."""
+    return run_process
+
+
+@pytest.fixture
+def charrnn(capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """The command line in this process: for what would take too long with a new torch each time."""
+
+    def run(*arguments: str | Path, stdin: str | bytes = b"") -> Result:
+        raw = stdin.encode() if isinstance(stdin, str) else stdin
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(raw), "utf-8"))
+        capfdbinary.readouterr()
+        status = cli.run([str(argument) for argument in arguments])
+        captured = capfdbinary.readouterr()
+        return Result(status, captured.out.decode(), captured.err.decode())
+
+    return run
+
+
+def _train_once(directory: Path, text: str, *options: str) -> Trained:
+    """Train in `directory`, or take what another worker has trained there."""
+    with FileLock(f"{directory}.lock"):
+        corpus, run, log = directory / "corpus.txt", directory / "run", directory / "events.jsonl"
+        if log.exists():
+            lines = log.read_text().splitlines()
+            return Trained(run, corpus, Result(0, "\n".join(lines), "").records, text)
+        directory.mkdir()
+        corpus.write_bytes(text.encode())
+        trained = train_process(run, corpus, *options)
+        log.write_bytes((run / "log.jsonl").read_bytes())
+        return trained
+
+
+@pytest.fixture(scope="session")
+def prose_model(shared: Path, session_environment: None) -> Trained:
+    """A small model of whole files."""
+    return _train_once(
+        shared / "prose", prose(300), "--steps", "300", "--validate-every", "100"
+    )
+
+
+@pytest.fixture(scope="session")
+def names_model(shared: Path, session_environment: None) -> Trained:
+    """A small model of lines."""
+    text = "".join(name + "\n" for name in names(600))
+    return _train_once(
+        shared / "names", text, "--lines", "--steps", "200", "--validate-every", "100"
+    )
+
+
+@pytest.fixture(scope="session")
+def session_environment(shared: Path) -> None:
+    """What `isolation` sets, for the fixtures that are made once."""
+    os.environ["CHARRNN_CACHE"] = str(shared / "cache")
+    os.environ["PYTHONPATH"] = str(REPOSITORY)
+
+
+@pytest.fixture(scope="session")
+def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
+    """Command lines that start at once, although they import torch."""
+    server = Launcher(tmp_path_factory.mktemp("launcher"))
+    yield server
+    server.close()

@@ -1,0 +1,175 @@
+"""What several tests need: the command line as a process, texts, small models."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.api import TrainedModel
+from charrnn.checkpoint import Checkpoint
+from charrnn.models.architecture import Architecture
+from charrnn.models.language_model import LogProbabilities, Rows, Tokens
+from charrnn.models.numpy_rnn import NumpyRNN
+from charrnn.vocabulary import Vocabulary
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+QUICK = (
+    *("--cell", "lstm", "--layers", "1", "--hidden", "32", "--embedding", "8", "--dropout", "0"),
+    *("--batch", "16", "--chunk", "16", "--validation", "0.1", "--precision", "float32"),
+    *("--seed", "1", "--device", "cpu"),
+)
+"""Options of `train` for a model that is trained in a moment, the same on every machine."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command left behind."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """The JSON objects on stdout, one a line."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+def run_process(
+    *arguments: str | Path,
+    stdin: str | bytes = b"",
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    python: Sequence[str] = (),
+) -> Result:
+    """Run the command line in a process of its own; nothing is translated on the way."""
+    done = subprocess.run(
+        [sys.executable, *python, "-m", "charrnn", *map(str, arguments)],
+        input=stdin.encode() if isinstance(stdin, str) else stdin,
+        capture_output=True,
+        env={**os.environ, **(env or {})},
+        cwd=cwd,
+        check=False,
+        timeout=100,
+    )
+    return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model trained on the command line, and its text."""
+
+    run: Path
+    corpus: Path
+    events: list[dict[str, Any]]
+    text: str
+
+    def of_kind(self, event: str) -> list[dict[str, Any]]:
+        """The events of one kind."""
+        return [each for each in self.events if each["event"] == event]
+
+
+def train_process(run: Path, corpus: Path, *options: str) -> Trained:
+    """Train on the command line."""
+    done = run_process("train", corpus, "-o", run, "--json", *QUICK, *options)
+    assert done.status == 0, done.err
+    return Trained(run, corpus, done.records, corpus.read_bytes().decode())
+
+
+def prose(sentences: int, seed: int = 1) -> str:
+    """Lines of words: enough order for a small model to learn in a moment."""
+    choose = random.Random(seed).choice
+    subjects = ("the cat", "a dog", "the old man", "my sister")
+    verbs = ("saw", "likes", "will not find", "remembers")
+    objects = ("the moon", "some bread", "a red house", "nothing at all")
+    lines = (f"{choose(subjects)} {choose(verbs)} {choose(objects)}." for _ in range(sentences))
+    return "".join(line + "\n" for line in lines)
+
+
+def names(count: int, seed: int = 1) -> list[str]:
+    """Distinct made-up names of two or three syllables."""
+    choice = random.Random(seed)
+    found: dict[str, None] = {}
+    while len(found) < count:
+        syllables = [
+            choice.choice("bdklmnrst") + choice.choice("aeiou")
+            for _ in range(choice.choice((2, 3)))
+        ]
+        found["".join(syllables).capitalize()] = None
+    return list(found)
+
+
+def random_weights(
+    architecture: Architecture, seed: int = 0, scale: float = 0.5
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Normally distributed weights of every name and shape."""
+    generator = np.random.default_rng(seed)
+    return {
+        name: (scale * generator.standard_normal(shape)).astype(np.float32)
+        for name, shape in architecture.shapes().items()
+    }
+
+
+def random_checkpoint(
+    text: str = "abc",
+    cell: str = "lstm",
+    layers: int = 1,
+    hidden: int = 8,
+    lines: bool = False,
+    seed: int = 0,
+) -> Checkpoint:
+    """An untrained model of the characters of `text`."""
+    vocabulary = Vocabulary.from_text(text)
+    architecture = Architecture(cell, len(vocabulary), 4, hidden, layers)
+    return Checkpoint(vocabulary, lines, architecture, random_weights(architecture, seed))
+
+
+def random_model(checkpoint: Checkpoint) -> TrainedModel:
+    """An untrained model as `load` would return it."""
+    assert checkpoint.architecture is not None
+    network = NumpyRNN(checkpoint.architecture, dict(checkpoint.weights))
+    return TrainedModel(checkpoint, Path("nowhere"), network)
+
+
+class TableModel:
+    """A LanguageModel that remembers one character: probabilities worked by hand.
+
+    Args:
+        table: (V, V) the probability of each next id, a row per id before it.
+    """
+
+    def __init__(self, table: Sequence[Sequence[float]]) -> None:
+        with np.errstate(divide="ignore"):
+            self._logarithms = np.log(np.array(table, np.float64)).astype(np.float32)
+
+    @property
+    def vocabulary_size(self) -> int:
+        return len(self._logarithms)
+
+    def initial_state(self, batch: int) -> int:
+        return batch
+
+    def forward(self, tokens: Tokens, state: int) -> tuple[LogProbabilities, int]:
+        assert len(tokens) == state
+        return self._logarithms[tokens], state
+
+    def step(self, tokens: Tokens, state: int) -> tuple[LogProbabilities, int]:
+        assert tokens.shape == (state,)
+        return self._logarithms[tokens], state
+
+    def score(self, tokens: Tokens, targets: Tokens, state: int) -> tuple[LogProbabilities, int]:
+        assert len(tokens) == state
+        return self._logarithms[tokens, targets], state
+
+    def select(self, state: int, rows: Rows) -> int:
+        return len(rows)

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from charrnn.corpus import Reading, load_corpus
+from charrnn.errors import CorpusError, SettingsError
+from charrnn.training.batches import LineBatches, StreamBatches
+from charrnn.training.plan import (
+    MIN_CHARACTERS,
+    Budget,
+    Text,
+    choose_device,
+    choose_settings,
+    describe,
+    prepare_text,
+)
+from charrnn.training.settings import DEFAULTS, Settings
+from tests.support import prose
+
+SMALL: dict[str, Any] = {
+    "hidden": 8, "embedding": 4, "layers": 1, "batch": 4, "chunk": 8, "precision": "float32",
+    "dropout": 0.0,
+}
+
+
+def text_of(text: str, lines: bool = False, validation: float = 0.1) -> Text:
+    Path("corpus.txt").write_text(text)
+    return prepare_text(load_corpus(["corpus.txt"], Reading(lines=lines)), validation)
+
+
+def choose(text: Text, requested: dict[str, Any] | None = None, **budget: Any) -> Settings:
+    return choose_settings({**SMALL, **(requested or {})}, Budget(**budget), text, "cpu", 0.0)
+
+
+@pytest.mark.parametrize(
+    "budget", [{}, {"minutes": 1.0, "steps": 5}, {"minutes": 1.0, "epochs": 1.0, "steps": 5}]
+)
+def test_one_budget_is_given(budget: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError, match="give one of --minutes, --epochs and --steps"):
+        Budget(**budget)
+
+
+@pytest.mark.parametrize("name", ["minutes", "epochs", "steps"])
+@pytest.mark.parametrize("value", [0, -1, math.nan, math.inf])
+def test_a_budget_is_a_positive_number(name: str, value: float) -> None:
+    with pytest.raises(SettingsError, match=f"--{name} must be a positive number, not {value}"):
+        Budget(**{name: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("validation", "needed"), [(0.0, 16), (0.1, 18), (0.5, 32)])
+def test_a_text_too_short_to_train_on_is_refused(validation: float, needed: int) -> None:
+    with pytest.raises(CorpusError, match=rf"too short to train on: 9 .*about {needed} or more"):
+        text_of("too short", validation=validation)
+    # and as long as it says is long enough, but for rounding
+    assert text_of("x" * (needed + 1), validation=validation).training.size >= MIN_CHARACTERS
+
+
+def test_a_text_is_split_and_read_in_its_way() -> None:
+    whole = text_of(prose(10))
+    assert isinstance(whole.batches(DEFAULTS), StreamBatches)
+    by_line = text_of(prose(10), lines=True)
+    assert isinstance(by_line.batches(DEFAULTS), LineBatches)
+    for text in (whole, by_line):
+        assert len(text.training) + text.validation.characters in (
+            len(text.corpus.ids), len(text.corpus.ids) - 1
+        )
+
+
+def test_steps_are_as_asked_for() -> None:
+    settings = choose(text_of(prose(50)), steps=100)
+    assert settings.steps == 100
+    assert 1 <= settings.validate_every <= 100
+    assert settings.hidden == 8
+
+
+@pytest.mark.parametrize("epochs", [0.5, 1.0, 3.0])
+@pytest.mark.parametrize("lines", [False, True])
+def test_epochs_are_readings_of_the_text(epochs: float, lines: bool) -> None:
+    text = text_of(prose(50), lines)
+    settings = choose(text, epochs=epochs)
+    assert settings.steps == max(1, round(epochs * text.batches(settings).per_epoch))
+
+
+@pytest.mark.parametrize("budget", [{"steps": 10}, {"epochs": 1.0}, {"minutes": 0.05}])
+def test_what_was_requested_is_kept(budget: dict[str, Any]) -> None:
+    requested = {"seed": 9, "validate_every": 7, "rate": 0.5, "clip": 3.0}
+    settings = choose(text_of(prose(50)), requested, **budget)
+    for name, value in {**SMALL, **requested}.items():
+        assert getattr(settings, name) == value
+
+
+def test_minutes_are_measured_and_become_steps() -> None:
+    text = text_of(prose(200))
+    short = choose(text, minutes=0.1)
+    assert short.steps >= 1
+    # ten times as long a run has many more steps, on however busy a machine
+    assert choose(text, minutes=1.0).steps > 2 * short.steps
+
+
+def test_the_flags_of_a_run_say_all_its_settings() -> None:
+    settings = Settings(hidden=7, muon_rate=0.5, cell="gru")
+    words = describe(settings).split()
+    flags = dict(zip(words[::2], words[1::2], strict=True))
+    assert flags["--hidden"] == "7"
+    assert flags["--muon-rate"] == "0.5"
+    assert flags["--cell"] == "gru"
+    assert len(flags) == len(Settings.__dataclass_fields__)
+
+
+def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert choose_device("auto") == choose_device("cpu") == "cpu"
+    with pytest.raises(SettingsError, match="finds no GPU here; use --device cpu"):
+        choose_device("cuda")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert choose_device("auto") == choose_device("cuda") == "cuda"
+    assert choose_device("cpu") == "cpu"

@@ -1,0 +1,329 @@
+"""Exact resume: a run that is interrupted goes on as if nothing had happened, to the last bit."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from charrnn import cli
+from charrnn.models.torch_rnn import TorchRNN
+from charrnn.training import run as training_run
+from charrnn.training.trainer import Trainer
+from tests.conftest import Command
+from tests.faults_support import TINY, Launcher, forged, history, one_line_error, parts
+from tests.support import names, prose
+
+STEPS = 12
+EVERY = 4
+SIZES = (*TINY, "--batch", "16", "--chunk", "16")
+CONFIGURATIONS = {
+    "lstm": (),
+    "dropout": ("--layers", "2", "--dropout", "0.5"),
+    "gru": ("--cell", "gru"),
+    "rnn": ("--cell", "rnn", "--layers", "2"),
+    "bfloat16": ("--precision", "bfloat16"),
+    "lines": ("--lines", "--dropout", "0.3", "--layers", "2"),
+    "gru-lines-bfloat16": ("--cell", "gru", "--lines", "--precision", "bfloat16"),
+    "without-validation": ("--validation", "0"),
+}
+"""Options beside SIZES."""
+EVERYWHERE = ("dropout", "lines")
+"""The configurations that are interrupted in every one of their steps, some ten epochs in all."""
+POINTS = [
+    *((name, "step", at) for name in EVERYWHERE for at in range(STEPS)),
+    *((name, "step", at) for name in CONFIGURATIONS for at in (0, 4, 5, 11) if name not in EVERYWHERE),
+    *((name, "validation", at) for name in CONFIGURATIONS for at in (0, 1, 2) if "without" not in name),
+]
+"""Configuration, what is going on, which time."""
+BUSY = {"step": (Trainer, "train_step"), "validation": (TorchRNN, "score")}
+
+
+def test_there_are_enough_points() -> None:
+    assert len(POINTS) >= 50
+
+
+def signal_at(
+    monkeypatch: pytest.MonkeyPatch, what: str, at: int, number: int = signal.SIGINT
+) -> None:
+    """Let call `at` of what is in BUSY be interrupted by a signal."""
+    owner, name = BUSY[what]
+    work: Callable[..., Any] = getattr(owner, name)
+    calls = count()
+
+    def interrupted(*arguments: Any, **keywords: Any) -> Any:
+        if next(calls) == at:
+            os.kill(os.getpid(), number)
+        return work(*arguments, **keywords)
+
+    monkeypatch.setattr(owner, name, interrupted)
+
+
+def corpus() -> str:
+    """A file that serves as one text and as lines."""
+    path = Path("corpus.txt")
+    if not path.exists():
+        path.write_text(prose(30) + "".join(name + "\n" for name in names(60)))
+    return str(path)
+
+
+def train(output: str, *options: str) -> int:
+    """Train in this process; the exit status."""
+    steps = ("--steps", str(STEPS), "--validate-every", str(EVERY))
+    return cli.run(["train", corpus(), "-o", output, "-q", *SIZES, *steps, *options])
+
+
+class Uninterrupted:
+    """Runs that were left alone, by their options; each is made once."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._made: dict[tuple[str, ...], Path] = {}
+
+    def __call__(self, *options: str) -> Path:
+        if options not in self._made:
+            run = self._directory / str(len(self._made))
+            assert train(str(run), *options) == 0
+            self._made[options] = run
+        return self._made[options]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Uninterrupted:
+    return Uninterrupted(tmp_path_factory.mktemp("uninterrupted"))
+
+
+def assert_same(run: str, other: Path) -> None:
+    """Both ended with the same losses, the same file, and the same memory of the optimisers."""
+    model = Path(run) / "model.safetensors"
+    assert history(model) == history(other / "model.safetensors")
+    assert model.read_bytes() == (other / "model.safetensors").read_bytes()
+    ours, theirs = (parts((at / "training.safetensors").read_bytes()) for at in (Path(run), other))
+    assert ours[0] == theirs[0]
+    assert ours[2] == theirs[2]
+
+
+@pytest.mark.parametrize(("name", "what", "at"), POINTS)
+def test_a_run_interrupted_anywhere_ends_as_if_left_alone(
+    name: str, what: str, at: int, uninterrupted: Uninterrupted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = uninterrupted(*CONFIGURATIONS[name])
+    number, status = [(signal.SIGINT, 130), (signal.SIGTERM, 143)][at % 2]
+    with monkeypatch.context() as patch:
+        signal_at(patch, what, at, number)
+        assert train("run", *CONFIGURATIONS[name]) == status
+    assert (Path("run") / "model.safetensors").exists()
+    assert train("run", *CONFIGURATIONS[name]) == 0
+    assert_same("run", expected)
+
+
+def test_the_steps_reach_over_the_edges_of_epochs(charrnn: Command) -> None:
+    for name in EVERYWHERE:
+        options = (*SIZES, *CONFIGURATIONS[name], "--steps", str(STEPS), "--json")
+        start = charrnn("train", corpus(), "-o", name, *options).records[0]
+        assert start["epochs"] >= 2
+
+
+@pytest.mark.parametrize("name", ["dropout", "gru-lines-bfloat16"])
+def test_a_run_interrupted_in_every_step_ends_as_if_left_alone(
+    name: str, uninterrupted: Uninterrupted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions = 0
+    while True:
+        with monkeypatch.context() as patch:
+            signal_at(patch, "step", 0)
+            status = train("run", *CONFIGURATIONS[name])
+        if status == 0:
+            break
+        sessions += 1
+        assert status == 130
+    assert sessions == STEPS
+    assert_same("run", uninterrupted(*CONFIGURATIONS[name]))
+
+
+def test_a_run_interrupted_while_the_mixture_is_fitted_goes_on_to_fit_it(
+    uninterrupted: Uninterrupted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setitem(BUSY, "fit", (training_run, "fit_mixture"))
+        signal_at(patch, "fit", 0, signal.SIGTERM)
+        assert train("run") == 143
+    assert train("run") == 0
+    assert_same("run", uninterrupted())
+
+
+def test_a_run_that_stops_early_ends_at_the_same_place(
+    uninterrupted: Uninterrupted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ("--patience", "1", "--rate", "2", "--validate-every", "2")
+    expected = uninterrupted(*options)
+    assert len(history(expected / "model.safetensors")) < STEPS // 2
+    for at in (1, 2, 3):
+        with monkeypatch.context() as patch:
+            signal_at(patch, "step", at)
+            assert train(f"run{at}", *options) == 130
+        assert train(f"run{at}", *options) == 0
+        assert_same(f"run{at}", expected)
+
+
+# --- with --minutes: the number of steps is fixed at the start, and saved
+
+
+def train_minutes(
+    output: str, monkeypatch: pytest.MonkeyPatch, what: str | None = None, at: int = 0
+) -> int:
+    """Train for about a second, on a clock that stands still once the run has been planned."""
+    monkeypatch.setattr("charrnn.commands.train.BEGUN", time.monotonic())
+    now = time.monotonic()
+    monkeypatch.setattr(training_run, "time", SimpleNamespace(monotonic=lambda: now))
+    if what is not None:
+        signal_in_the_run(monkeypatch, what, at)
+    budget = ("--minutes", "0.03", "--ngram-order", "0")
+    return cli.run(["train", corpus(), "-o", output, "-q", *SIZES, *budget])
+
+
+def signal_in_the_run(monkeypatch: pytest.MonkeyPatch, what: str, at: int) -> None:
+    """As `signal_at`, not counting what is done to plan the run: from its first save on."""
+    save = training_run.save_run
+    saves = count()
+
+    def save_run(*arguments: Any) -> None:
+        save(*arguments)
+        if next(saves) == 0:
+            signal_at(monkeypatch, what, at)
+
+    monkeypatch.setattr(training_run, "save_run", save_run)
+
+
+@pytest.mark.parametrize(("what", "at"), [("step", 7), ("validation", 1)])
+def test_a_run_by_the_clock_is_the_same_however_often_it_is_interrupted(
+    what: str, at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        assert train_minutes("once", patch, what, at) == 130
+    planned = parts(Path("once/training.safetensors").read_bytes())[1]["settings"]["steps"]
+    shutil.copytree("once", "again")
+    with monkeypatch.context() as patch:
+        assert train_minutes("once", patch) == 0
+    with monkeypatch.context() as patch:
+        assert train_minutes("again", patch, "step", 3) == 130
+    with monkeypatch.context() as patch:
+        assert train_minutes("again", patch) == 0
+    assert_same("again", Path("once"))
+    assert int(float.fromhex(history(Path("once/model.safetensors"))[-1]["step"])) == planned
+
+
+def test_the_flags_of_a_run_by_the_clock_repeat_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        assert train_minutes("clock", patch) == 0
+    start = json.loads(Path("clock/log.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    assert cli.run(["train", corpus(), "-o", "flags", "-q", *start["flags"].split()]) == 0
+    clock, flags = (parts(Path(run, "model.safetensors").read_bytes()) for run in ("clock", "flags"))
+    assert clock[2] == flags[2]
+
+
+# --- on the command line
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_line_goes_on_to_the_last_bit(
+    number: signal.Signals, launcher: Launcher, uninterrupted: Uninterrupted
+) -> None:
+    options = ("--steps", "400", "--validate-every", "100")
+    command = ("train", corpus(), "-o", "run", *SIZES, *options)
+    job = launcher.start(*command, "--json")
+    job.wait_for('"event": "validation"')
+    job.kill(number)
+    stopped = job.wait(5)
+    assert stopped.status == {signal.SIGINT: 130, signal.SIGTERM: 143}[number]
+    assert [record["event"] for record in stopped.records][-1] in {"interrupted", "checkpoint"}
+    assert stopped.err == "saved in run; the same command goes on from there\n"
+    resumed = launcher.run(*command)
+    assert resumed.status == 0
+    assert "resuming at step" in resumed.err
+    assert "warning" not in resumed.err
+    assert_same("run", uninterrupted(*options))
+
+
+@pytest.fixture
+def interrupted(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An unfinished run in the directory `run`."""
+    with monkeypatch.context() as patch:
+        signal_at(patch, "step", 5)
+        assert train("run") == 130
+    return Path("run")
+
+
+def test_a_changed_corpus_is_refused(interrupted: Path, launcher: Launcher) -> None:
+    before = (interrupted / "training.safetensors").read_bytes()
+    Path(corpus()).write_text(prose(31))
+    steps = ("--steps", str(STEPS), "--validate-every", str(EVERY))
+    message = one_line_error(launcher.run("train", corpus(), "-o", "run", *SIZES, *steps))
+    assert "corpus has changed" in message
+    assert "--fresh" in message
+    assert (interrupted / "training.safetensors").read_bytes() == before
+    assert launcher.run("train", corpus(), "-o", "run", *SIZES, *steps, "--fresh").status == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "there", "here"),
+    [
+        (("--seed", "4"), "--seed 3", "--seed 4"),
+        (("--lines",), "--lines False", "--lines True"),
+        (("--rate", "0.5"), "--rate not given", "--rate 0.5"),
+        (("--steps", "13"), "--steps 12", "--steps 13"),
+        (("--cell", "gru"), "--cell lstm", "--cell gru"),
+        (("--min-count", "2"), "--min-count not given", "--min-count 2"),
+        (("--encoding", "latin-1"), "--encoding utf-8", "--encoding latin-1"),
+    ],
+)
+def test_another_option_is_refused_by_name(
+    option: tuple[str, ...], there: str, here: str, interrupted: Path, launcher: Launcher
+) -> None:
+    steps = ("--steps", str(STEPS), "--validate-every", str(EVERY))
+    message = one_line_error(launcher.run("train", corpus(), "-o", "run", *SIZES, *steps, *option))
+    assert there in message
+    assert here in message
+    assert "--fresh" in message
+
+
+def test_another_number_of_threads_is_warned_of(
+    interrupted: Path, run_charrnn: Command
+) -> None:
+    steps = ("--steps", str(STEPS), "--validate-every", str(EVERY))
+    command = ("train", corpus(), "-o", "run", *SIZES, *steps)
+    resumed = run_charrnn(*command, env=dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "2"))
+    assert resumed.status == 0
+    assert "warning: resumed with threads 2, begun with 1: the last bits may differ" in resumed.err
+
+
+@pytest.mark.parametrize(("name", "value"), [("torch", "1.0.0"), ("device", "cuda")])
+def test_another_machine_is_warned_of(
+    name: str, value: str, interrupted: Path, launcher: Launcher
+) -> None:
+    path = interrupted / "training.safetensors"
+    header, description, buffer = parts(path.read_bytes())
+    description["record"]["environment"][name] = value
+    path.write_bytes(forged(header, description, buffer))
+    steps = ("--steps", str(STEPS), "--validate-every", str(EVERY))
+    resumed = launcher.run("train", corpus(), "-o", "run", *SIZES, *steps)
+    assert resumed.status == 0
+    assert f"warning: resumed with {name} " in resumed.err
+    assert f"begun with {value}" in resumed.err
+
+
+def test_a_finished_run_is_not_overwritten(launcher: Launcher) -> None:
+    command = ("train", corpus(), "-o", "run", *SIZES, "--steps", "2")
+    assert launcher.run(*command).status == 0
+    before = Path("run/model.safetensors").read_bytes()
+    assert "finished" in one_line_error(launcher.run(*command))
+    assert Path("run/model.safetensors").read_bytes() == before

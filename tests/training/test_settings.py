@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import math
+from dataclasses import FrozenInstanceError, fields
+
+import pytest
+
+from charrnn.errors import SettingsError
+from charrnn.training.settings import DEFAULTS, PRECISIONS, Settings
+
+
+def test_defaults_are_what_nothing_given_means() -> None:
+    assert Settings() == DEFAULTS
+    assert DEFAULTS.precision in PRECISIONS
+
+
+@pytest.mark.parametrize("field", fields(Settings), ids=lambda field: field.name)
+def test_every_setting_is_described(field: object) -> None:
+    assert Settings.__doc__ is not None
+    assert f"\n        {getattr(field, 'name')}: " in Settings.__doc__  # noqa: B009
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        DEFAULTS.hidden = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "name", ["layers", "hidden", "embedding", "chunk", "batch", "min_count", "steps",
+             "validate_every"],
+)
+def test_counts_are_at_least_one(name: str) -> None:
+    Settings(**{name: 1})  # type: ignore[arg-type]
+    option = "--" + name.replace("_", "-")
+    for value in (0, -1):
+        with pytest.raises(SettingsError, match=f"{option} must be 1 or more, not {value}"):
+            Settings(**{name: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["muon_rate", "rate", "clip"])
+@pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, -math.inf])
+def test_rates_are_positive_numbers(name: str, value: float) -> None:
+    option = "--" + name.replace("_", "-")
+    with pytest.raises(SettingsError, match=f"{option} must be 1e-09 to 1e.09, not {value}"):
+        Settings(**{name: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["dropout", "validation"])
+def test_fractions_lie_between_nothing_and_nearly_all(name: str) -> None:
+    for good in (0, 0.5, 0.95):
+        Settings(**{name: good})  # type: ignore[arg-type]
+    for bad in (-0.01, 0.951, 1, math.nan):
+        with pytest.raises(SettingsError, match=f"--{name} must be 0 to 0.95, not {bad}"):
+            Settings(**{name: bad})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("weight_decay", -0.1), ("warmup", 1.5), ("warmup", -0.1), ("patience", -1), ("seed", -1),
+        ("ngram_order", -1), ("ngram_order", 17),
+    ],
+)
+def test_other_values_out_of_range_are_refused(name: str, value: float) -> None:
+    with pytest.raises(SettingsError, match=f"--{name.replace('_', '-')} must be 0 .*not {value}"):
+        Settings(**{name: value})  # type: ignore[arg-type]
+
+
+def test_an_unknown_precision_is_refused() -> None:
+    with pytest.raises(SettingsError, match="unknown precision 'float16'; choose one of float32"):
+        Settings(precision="float16")
