@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from charrnn.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
-from charrnn.corpus import Documents, Reading, load_corpus
-from charrnn.errors import VocabularyError
+from charrnn.corpus import Documents, Reading, find_encoded, load_corpus
+from charrnn.errors import CorpusError, VocabularyError
 from charrnn.models.language_model import LanguageModel
 from charrnn.models.loading import load_model
 from charrnn.sampling import ENDED, check_decoding, generate
@@ -150,16 +150,39 @@ class TrainedModel:
         ids = np.concatenate([*pieces, np.empty(0, np.int64)]).astype(np.int64)
         return Documents(ids, lengths.cumsum() - lengths, lengths)
 
-    def evaluate(self, corpora: Sequence[str | Path], encoding: str = "utf-8") -> Score:
+    def evaluate(
+        self, corpora: Sequence[str | Path], encoding: str = "utf-8", errors: str = "strict"
+    ) -> Score:
         """How probable whole corpora are: files, directories or "-", read as in training.
 
         Raises:
             CorpusError: one cannot be read.
         """
-        reading = Reading(lines=self.checkpoint.lines, encoding=encoding)
+        reading = Reading(self.checkpoint.lines, encoding, errors)
         names = [str(name) for name in corpora]
         corpus = load_corpus(names, reading, vocabulary=self.vocabulary)
         return evaluate_documents(self.model, corpus.documents())
+
+    def training_text(self, corpus: str | None = None) -> str:
+        """The corpus that the model was trained on, to compare samples with.
+
+        Args:
+            corpus: where it is; None: in the cache of encoded corpora.
+
+        Raises:
+            CorpusError: it is no longer in the cache, or cannot be read.
+        """
+        if corpus is not None:
+            reading = Reading(lines=self.checkpoint.lines)
+            return self.vocabulary.decode(
+                load_corpus([corpus], reading, vocabulary=self.vocabulary).ids
+            )
+        digest = str(self.checkpoint.corpus.get("digest"))
+        settings = self.checkpoint.training.get("settings", {})
+        ids = find_encoded(digest, settings.get("min_count", 1))
+        if ids is None:
+            raise CorpusError("the training text is no longer cached; name it with --corpus")
+        return self.vocabulary.decode(ids)
 
     def require_known(self, text: str) -> None:
         """Raise VocabularyError if `text` has characters outside the vocabulary."""

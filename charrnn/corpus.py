@@ -47,6 +47,7 @@ from charrnn.vocabulary import (
 Ids: TypeAlias = npt.NDArray[Any]
 
 BLOCK = 1 << 20
+MAX_IN_MEMORY = 1 << 26
 END = 0x110000
 """Stands for the end of a document in a stream of code points: no character has this value."""
 CARRIAGE_RETURN, NEWLINE = 0x0D, 0x0A
@@ -57,6 +58,8 @@ BYTE_ORDER_MARKS = (  # the longer first: UTF-32's little-endian mark begins wit
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+ERRORS = ("strict", "replace")
+"""Refuse bytes that are no text, or read them as U+FFFD."""
 CACHE_FORMAT = 1
 
 
@@ -68,10 +71,12 @@ class Reading:
         lines: each line is a document, without its newline (LF or CRLF); empty lines are none.
             Otherwise each file is one.
         encoding: a Python codec; with "utf-8" a byte-order mark overrules it.
+        errors: what becomes of bytes that are no text: a member of ERRORS.
     """
 
     lines: bool = False
     encoding: str = "utf-8"
+    errors: str = "strict"
 
     def __post_init__(self) -> None:
         try:
@@ -105,14 +110,46 @@ class Documents:
     @property
     def unknown(self) -> int:
         """How many of them are UNK. Only documents' EOS can lie between the spans."""
-        return int(np.count_nonzero(self.ids == UNK))
+        return count_id(self.ids, UNK)
+
+
+def count_id(ids: Ids, wanted: int) -> int:
+    """How many of `ids` are `wanted`; as much memory for a long text as for a short one."""
+    return sum(int(np.count_nonzero(block == wanted)) for block in _blocks(ids))
+
+
+def find_id(ids: Ids, wanted: int) -> npt.NDArray[np.int64]:
+    """The positions in `ids` of `wanted`; beside them, memory as for a short text."""
+    found = (
+        np.flatnonzero(block == wanted) + number * BLOCK
+        for number, block in enumerate(_blocks(ids))
+    )
+    return np.concatenate([*found, np.empty(0, np.int64)])
+
+
+def _blocks(ids: Ids) -> Iterator[Ids]:
+    return (ids[at : at + BLOCK] for at in range(0, len(ids), BLOCK))
+
+
+def _joined(pieces: Sequence[Ids]) -> Ids:
+    """All pieces one after the other: in memory, or mapped if they are long."""
+    if len(pieces) == 1:
+        return pieces[0]
+    if sum(piece.nbytes for piece in pieces) <= MAX_IN_MEMORY:
+        return np.concatenate(pieces)
+    with tempfile.TemporaryFile() as file:  # the map outlives it
+        for piece in pieces:
+            for block in _blocks(piece):
+                file.write(block.tobytes())
+        file.flush()
+        return np.memmap(file, pieces[0].dtype, mode="r")
 
 
 def documents_of(pieces: Sequence[Ids], with_eos: bool) -> Documents:
     """The documents in `pieces`, id arrays in which EOS ends each one; the last may lack it."""
-    ids = pieces[0] if len(pieces) == 1 else np.concatenate([*pieces, np.empty(0, np.uint8)])
+    ids = _joined(pieces)
     edges = np.cumsum([0, *(len(piece) for piece in pieces)])
-    ends = np.flatnonzero(ids == EOS)
+    ends = find_id(ids, EOS)
     stops = np.union1d(ends + 1, edges[1:])
     starts = np.concatenate([[0], stops[:-1]]) if len(stops) else stops
     ended = np.isin(stops - 1, ends)
@@ -144,12 +181,12 @@ class Corpus:
     @cached_property
     def characters(self) -> int:
         """How many characters the corpus has, EOS not counted."""
-        return len(self.ids) - int(np.count_nonzero(self.ids == EOS))
+        return len(self.ids) - count_id(self.ids, EOS)
 
     @property
     def unknown_characters(self) -> int:
         """How many of them are not in the vocabulary."""
-        return int(np.count_nonzero(self.ids == UNK))
+        return count_id(self.ids, UNK)
 
     def documents(self) -> Documents:
         """All of it, to be predicted; with EOS where lines are documents."""
@@ -169,13 +206,12 @@ class Corpus:
             training.append(part[:cut])
             held_out.append(part[cut:])
             begin = end
-        ids = training[0] if len(training) == 1 else np.concatenate(training)
-        return ids, documents_of(held_out, self.reading.lines)
+        return _joined(training), documents_of(held_out, self.reading.lines)
 
     def _cut(self, part: Ids, fraction: float) -> int:
         cut = len(part) - int(len(part) * fraction)
         if self.reading.lines:
-            ends = np.flatnonzero(part[:cut] == EOS)
+            ends = find_id(part[:cut], EOS)
             return int(ends[-1]) + 1 if len(ends) else 0
         return cut
 
@@ -241,7 +277,7 @@ class Source:
         assert self._digest is not None
         return self._digest
 
-    def code_points(self, encoding: str) -> Iterator[CodePoints]:
+    def code_points(self, encoding: str, errors: str = "strict") -> Iterator[CodePoints]:
         """Its characters from the beginning, in blocks.
 
         Raises:
@@ -249,7 +285,7 @@ class Source:
         """
         if encoding.lower().replace("_", "-") in {"utf-8", "utf8"}:
             encoding = self._marked_encoding() or "utf-8"
-        decoder = codecs.getincrementaldecoder(encoding)()
+        decoder = codecs.getincrementaldecoder(encoding)(errors)
         end = 0  # of the bytes decoded so far, and so of those that an error shows
         try:
             for block in chain(self.bytes(), [b""]):
@@ -261,8 +297,8 @@ class Source:
             offset = end - len(error.object) + error.start
             raise CorpusError(
                 f"{self.name} is not {encoding} text: byte {error.object[error.start]:#04x} at "
-                f"offset {offset:,} ({error.reason}); convert it to UTF-8, or "
-                "name its --encoding (train, evaluate), for example latin-1 or cp1252"
+                f"offset {offset:,} ({error.reason}); convert it to UTF-8, or name its --encoding "
+                "(train, evaluate), for example latin-1 or cp1252, or give --errors replace"
             ) from None
         except UnicodeError as error:
             raise CorpusError(
@@ -346,9 +382,18 @@ def load_corpus(
                 source.close()
 
 
+def find_encoded(digest: str, min_count: int) -> Ids | None:
+    """The ids of the corpus with this digest, if it is still in the cache.
+
+    They come in the order of the corpus, so its held-out ends are among them.
+    """
+    found = _read_cache(_cache_key(digest, min_count, None))
+    return None if found is None else found[0]
+
+
 def code_point_blocks(source: Source, reading: Reading) -> Iterator[CodePoints]:
     """The characters of a text in blocks, with END after each document that is not empty."""
-    blocks = source.code_points(reading.encoding)
+    blocks = source.code_points(reading.encoding, reading.errors)
     return _ended_lines(blocks) if reading.lines else _ended_file(blocks)
 
 
@@ -389,7 +434,7 @@ def _mark_line_ends(block: CodePoints, last: int) -> CodePoints:
 
 
 def _digest(parts: list[list[Source]], reading: Reading) -> str:
-    whole = hashlib.sha256(f"{reading.lines} {reading.encoding}".encode())
+    whole = hashlib.sha256(f"{reading.lines} {reading.encoding} {reading.errors}".encode())
     for part in parts:
         whole.update(b"part")
         for source in part:

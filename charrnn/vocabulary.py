@@ -72,6 +72,11 @@ class Vocabulary:
         table[self._points] = np.arange(len(SPECIALS), len(self), dtype=self.dtype)
         return table
 
+    @cached_property
+    def _characters(self) -> tuple[str, ...]:
+        """The text of each id (V,)."""
+        return (REPLACEMENT, "", *map(chr, self.code_points))
+
     @property
     def dtype(self) -> npt.DTypeLike:
         """The smallest unsigned integer type that holds every id."""
@@ -87,13 +92,12 @@ class Vocabulary:
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of `ids`: U+FFFD for UNK, nothing for EOS."""
-        return "".join(self.character(index) for index in ids)
+        table = self._characters
+        return "".join([table[index] for index in ids])
 
     def character(self, index: int) -> str:
         """The text of one id: U+FFFD for UNK, nothing for EOS."""
-        if index >= len(SPECIALS):
-            return chr(self.code_points[index - len(SPECIALS)])
-        return REPLACEMENT if index == UNK else ""
+        return self._characters[index]
 
     def unknown(self, text: str) -> list[str]:
         """The distinct characters of `text` that are not in the vocabulary, in order."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pickle
@@ -15,6 +16,7 @@ import time
 import zipfile
 from collections import Counter
 from collections.abc import Callable
+from contextlib import redirect_stderr
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -431,9 +433,9 @@ def test_a_model_that_changes_while_it_is_sampled_from_matters_not(
     checkpoint = small_checkpoint()
     checkpoint.weights["output.bias"][EOS] = -1e6  # it goes on and on
     save_checkpoint(path, checkpoint)
-    command = ("sample", "-c", "model", "--length", "30000", "--seed", "1", "--temperature", "1")
+    command = ("sample", "-c", "model", "--length", "8000", "--seed", "1", "--temperature", "1")
     expected = run_charrnn(*command).out
-    assert len(expected) == 30_001
+    assert len(expected) == 8001
     process = subprocess.Popen(
         [sys.executable, "-m", "charrnn", *command], stdout=subprocess.PIPE, text=True
     )
@@ -531,8 +533,10 @@ def unfinished(
     """A directory with a corpus and a run that was killed."""
     directory = tmp_path_factory.mktemp("unfinished")
     (directory / "corpus.txt").write_text(prose(30))
-    killed = launcher.run(*TRAIN, directory=directory, fault={"at": 24, "error": "KILL"})
+    # While the second validation is saved, whether or not the corpus had to be cached first.
+    killed = launcher.run(*TRAIN, directory=directory, fault={"at": 31, "error": "KILL"})
     assert killed.status == -signal.SIGKILL
+    assert load_run(directory / TRAINING).step == 2
     return directory
 
 
@@ -554,7 +558,8 @@ def fuzz_runs(unfinished: Path, number: int, seed: int) -> Counter[str]:
             outcomes["refused"] += 1
             continue
         try:
-            status = cli.run([*TRAIN])
+            with redirect_stderr(io.StringIO()):
+                status = cli.run([*TRAIN])
         except BaseException:
             TRAINING.write_bytes(data)
             shutil.copy(TRAINING, f"/tmp/charrnn-run-{seed}-{turn}.safetensors")
@@ -582,10 +587,10 @@ def test_100000_mutations_are_refused_or_harmless(capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.soak
-def test_2000_mutations_of_an_unfinished_run_are_refused_or_harmless(
+def test_10000_mutations_of_an_unfinished_run_are_refused_or_harmless(
     unfinished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    outcomes = fuzz_runs(unfinished, 2000, seed=2)
+    outcomes = fuzz_runs(unfinished, 10_000, seed=2)
     with capsys.disabled():
-        print(f"\n2,000 mutated unfinished runs: {dict(outcomes)}")
-    assert sum(outcomes.values()) == 2000
+        print(f"\n10,000 mutated unfinished runs: {dict(outcomes)}")
+    assert sum(outcomes.values()) == 10_000

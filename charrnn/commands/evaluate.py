@@ -13,6 +13,7 @@ from charrnn.commands.options import (
     ngram_option,
     open_model,
 )
+from charrnn.corpus import ERRORS
 from charrnn.terminal import Output
 
 
@@ -20,6 +21,13 @@ from charrnn.terminal import Output
 @click.argument("corpora", nargs=-1, required=True, metavar="CORPUS...")
 @checkpoint_option
 @click.option("--encoding", default="utf-8", show_default=True, help="Of the text files.")
+@click.option(
+    "--errors",
+    type=click.Choice(ERRORS),
+    default=ERRORS[0],
+    show_default=True,
+    help="Refuse bytes that are no text, or read each as U+FFFD.",
+)
 @device_option
 @ngram_option
 @json_option
@@ -27,6 +35,7 @@ def command(
     corpora: tuple[str, ...],
     checkpoint: str | None,
     encoding: str,
+    errors: str,
     device: str,
     no_ngram: bool,
     as_json: bool,
@@ -38,7 +47,7 @@ def command(
     output = Output()
     model = open_model(checkpoint, device, no_ngram)
     begun = time.monotonic()
-    score = model.evaluate(corpora, encoding)
+    score = model.evaluate(corpora, encoding, errors)
     seconds = time.monotonic() - begun
     figures = score.figures() | {
         "seconds": seconds,

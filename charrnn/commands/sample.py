@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from charrnn.commands.options import (
 )
 from charrnn.corpus import Source
 from charrnn.errors import SettingsError
+from charrnn.novelty import measure_novelty
 from charrnn.sampling import STRATEGIES, check_decoding
 from charrnn.terminal import Output, note
 
@@ -53,6 +55,15 @@ def strategy_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--seed", type=click.IntRange(0), help="The same seed gives the same text.")
 @click.option("--num", type=click.IntRange(0), default=1, show_default=True, help="How many texts.")
 @click.option("--until-eos", is_flag=True, help="No limit but --length, if given: go on until EOS.")
+@click.option(
+    "--novelty",
+    is_flag=True,
+    help="Say how much of each text is copied from the training text: its longest run of "
+    "characters that stands there, and the share of its 20-character windows that do.",
+)
+@click.option(
+    "--corpus", metavar="PATH", help="The training text for --novelty, if no longer in the cache."
+)
 @device_option
 @ngram_option
 @strict_option
@@ -66,6 +77,8 @@ def command(
     seed: int | None,
     num: int,
     until_eos: bool,
+    novelty: bool,
+    corpus: str | None,
     device: str,
     no_ngram: bool,
     strict: bool,
@@ -88,25 +101,27 @@ def command(
     if seed is None:
         seed = new_seed()
         note(f"seed: {seed}")
-    if num == 1 and not as_json:
+    training_text = model.training_text(corpus) if novelty else None
+    if num == 1 and not as_json and not novelty:
         _stream(model, output, length, prime, seed, decoding)
         return
     texts = _texts(model, num, length, prime, seed, decoding)
     for number, text in enumerate(texts):
+        made = text[len(prime) :]
+        copied = None if training_text is None else measure_novelty(made, training_text)
         if as_json:
-            output.record(
-                {
-                    "text": text,
-                    "seed": seed,
-                    "number": number,
-                    "characters": len(text) - len(prime),
-                    "checkpoint": str(model.path),
-                }
+            record = {"text": text, "seed": seed, "number": number, "characters": len(made)}
+            figures = {} if copied is None else asdict(copied)
+            output.record({**record, **figures, "checkpoint": str(model.path)})
+            continue
+        if number and not model.checkpoint.lines:
+            output.write("\n")
+        output.line(text)
+        if copied is not None:
+            note(
+                f"longest run that stands in the corpus: {copied.longest_run} characters; "
+                f"20-character windows that do: {copied.copied_windows:.1%}"
             )
-        else:
-            if number and not model.checkpoint.lines:
-                output.write("\n")
-            output.line(text)
 
 
 def _stream(

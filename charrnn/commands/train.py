@@ -13,7 +13,7 @@ import click
 
 from charrnn.checkpoint import RUNS
 from charrnn.cli import BEGUN
-from charrnn.corpus import Reading
+from charrnn.corpus import ERRORS, Reading
 from charrnn.errors import SettingsError
 from charrnn.models.cells import CELLS
 from charrnn.terminal import Output, note
@@ -81,6 +81,13 @@ def setting_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--lines", is_flag=True, help="Each line is a text of its own (names, titles).")
 @click.option("--encoding", default="utf-8", show_default=True, help="Of the text files.")
 @click.option(
+    "--errors",
+    type=click.Choice(ERRORS),
+    default=ERRORS[0],
+    show_default=True,
+    help="Refuse bytes that are no text, or read each as U+FFFD.",
+)
+@click.option(
     "--device",
     type=click.Choice(DEVICES),
     default="auto",
@@ -100,6 +107,7 @@ def command(
     fresh: bool,
     lines: bool,
     encoding: str,
+    errors: str,
     device: str,
     raw: bool,
     quiet: bool,
@@ -113,7 +121,7 @@ def command(
     """
     requested = {name: value for name, value in settings.items() if value is not None}
     Settings(**requested)  # refuse what is out of range before anything slow
-    reading = Reading(lines=lines, encoding=encoding)
+    reading = Reading(lines=lines, encoding=encoding, errors=errors)
     if "-" in corpora and output is None:
         raise SettingsError("name a run directory with --output when the corpus is stdin")
     if output is None:

@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.corpus import Ids
+from charrnn.corpus import Ids, find_id
 from charrnn.vocabulary import EOS
 
 IGNORED = -1
@@ -84,7 +84,7 @@ class StreamBatches:
         self._seed = seed
         stride = len(ids) // self._streams
         self._offsets = np.arange(self._streams) * stride  # (B - 1,)
-        self._documents = np.flatnonzero(ids[:-1] == EOS) + 1
+        self._documents = find_id(ids[:-1], EOS) + 1
 
     @property
     def per_epoch(self) -> float:
@@ -129,7 +129,7 @@ class LineBatches:
     """
 
     def __init__(self, ids: Ids, batch: int, chunk: int, seed: int) -> None:
-        ends = np.flatnonzero(ids == EOS)
+        ends = find_id(ids, EOS)
         self._ids = ids
         self._starts = np.concatenate([[0], ends[:-1] + 1])
         self._lengths = ends + 1 - self._starts  # EOS is predicted too

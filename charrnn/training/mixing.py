@@ -92,8 +92,12 @@ def _minimise(
         torch.autograd.backward(loss)
         return loss
 
-    optimiser.step(objective)
-    return exponents.detach()
+    try:
+        optimiser.step(objective)
+    except RuntimeError:  # the line search overflows where a network is absurdly certain
+        return start
+    found = exponents.detach()
+    return found if torch.isfinite(found).all() else start
 
 
 def _tables(

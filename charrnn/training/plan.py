@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from charrnn.corpus import Corpus, Documents, Ids
+from charrnn.corpus import Corpus, Documents, Ids, count_id
 from charrnn.errors import CorpusError, SettingsError
 from charrnn.training.batches import Batches, LineBatches, StreamBatches
 from charrnn.training.settings import DEFAULTS, Settings
@@ -26,9 +26,13 @@ from charrnn.vocabulary import EOS
 DEFAULT_MINUTES = 5.0
 MIN_CHARACTERS = 16
 """A shorter training text is refused: there is nothing to predict from."""
-MEASURED_SHARE = 0.02
-"""Of the budget: how long speed is measured, within the limits below (seconds)."""
-MEASURED_LIMITS = (0.4, 5.0)
+WIDTHS = ((300, 96), (2_000, 192), (12_000, 256), (60_000, 384), (math.inf, 512))
+"""(limit, hidden): with room for fewer steps of the default network than the limit, this wide."""
+DROPOUTS = ((2.0, 0.0), (12.0, 0.1), (40.0, 0.2), (math.inf, 0.3))
+"""(limit, dropout): where the default network would read the text less often than the limit."""
+MEASURED_SHARE = 0.01
+"""Of the budget: how long each speed is measured, within the limits below (seconds)."""
+MEASURED_LIMITS = (0.3, 3.0)
 VALIDATION_SHARE = 0.02
 """Of the budget: how long all validations may take."""
 VALIDATIONS = (3, 20)
@@ -96,7 +100,7 @@ def prepare_text(corpus: Corpus, validation: float) -> Text:
         CorpusError: it is too short.
     """
     training, held_out = corpus.split(validation)
-    characters = int((training != EOS).sum())
+    characters = len(training) - count_id(training, EOS)
     if characters < MIN_CHARACTERS:
         needed = math.ceil(MIN_CHARACTERS / (1 - validation))
         raise CorpusError(
@@ -138,10 +142,14 @@ def choose_settings(
         every = max(1, steps // VALIDATIONS[1])
         return replace(settings, **{"steps": steps, "validate_every": every, **requested})
     seconds = budget.minutes * 60
-    settings = replace(settings, **{**_sizes_for(seconds, text), **requested})
     low, high = MEASURED_LIMITS
     measured = min(high, max(low, seconds * MEASURED_SHARE))
-    per_step, per_validation = _measure(settings, text, device, measured)
+    possible = seconds / _seconds_per_step(text.trainer(settings, device), measured)
+    chosen = _sizes_for(possible, text)
+    settings = replace(settings, **{**chosen, **requested})
+    trainer = text.trainer(settings, device)
+    per_step = _seconds_per_step(trainer, measured)
+    per_validation = _seconds_per_validation(trainer, text.validation)
     left = seconds - elapsed - (time.monotonic() - begun)
     left -= closing_seconds(settings)
     fewest, most = VALIDATIONS
@@ -152,16 +160,16 @@ def choose_settings(
     return replace(settings, **{"steps": steps, "validate_every": every, **requested})
 
 
-def _sizes_for(seconds: float, text: Text) -> dict[str, Any]:
-    """Size and dropout for a budget; see tests/benchmarks/README.md."""
-    return {}
+def _sizes_for(steps: float, text: Text) -> dict[str, Any]:
+    """Width and dropout for a budget of so many steps of the default network."""
+    hidden = next(hidden for limit, hidden in WIDTHS if steps < limit)
+    epochs = steps * DEFAULTS.batch * DEFAULTS.chunk / len(text.training)
+    dropout = next(dropout for limit, dropout in DROPOUTS if epochs < limit)
+    return {"hidden": hidden, "dropout": dropout}
 
 
-def _measure(
-    settings: Settings, text: Text, device: str, seconds: float
-) -> tuple[float, float]:
-    """Seconds per step and per validation, of a trainer that is thrown away."""
-    trainer = text.trainer(settings, device)
+def _seconds_per_step(trainer: Trainer, seconds: float) -> float:
+    """Measured for `seconds`, on a trainer that is thrown away."""
     trainer.train_step()  # the first one also allocates and compiles
     durations: list[float] = []
     while sum(durations) < seconds or len(durations) < FEWEST_MEASURED:
@@ -169,10 +177,10 @@ def _measure(
         trainer.train_step()
         durations.append(time.monotonic() - begun)
     # A median is not misled by a moment in which the machine was busy with something else.
-    return statistics.median(durations), _measure_validation(trainer, text.validation)
+    return statistics.median(durations)
 
 
-def _measure_validation(trainer: Trainer, documents: Documents) -> float:
+def _seconds_per_validation(trainer: Trainer, documents: Documents) -> float:
     if not documents.characters:
         return 0.0
     covered = documents.lengths.cumsum() <= MEASURED_VALIDATION

@@ -56,6 +56,8 @@ LOG_FILE = "log.jsonl"
 STEP_EVENT_SECONDS = 0.5
 SAVE_SECONDS = 60.0
 SAMPLE_LENGTH = 160
+MAX_COUNTED = 20_000_000
+"""Characters at the end of the training text that the n-gram model is made of."""
 MAX_NAMES = 100
 """Names of corpora that a checkpoint tells."""
 NOTABLE_CHANGE = 0.03
@@ -113,18 +115,19 @@ def train(order: Order, listen: Listener) -> None:
         CharRNNError: the order, the corpus or the run directory does not allow it.
         Interrupted: a signal stopped it; it is saved.
     """
+    # A mistyped corpus must leave no run directory behind.
+    corpus = load_corpus(
+        order.corpora, order.reading, order.requested.get("min_count", DEFAULTS.min_count)
+    )
+    text = prepare_text(corpus, order.requested.get("validation", DEFAULTS.validation))
+    device = choose_device(order.device)
     make_directory(order.output)
     with ExitStack() as stack:
         stack.enter_context(exclusive(order.output))
         remove_stale_temporaries(order.output)
         saved = _find_saved(order)
-        corpus = load_corpus(
-            order.corpora, order.reading, order.requested.get("min_count", DEFAULTS.min_count)
-        )
         if saved is not None:
             _require_same(order, saved, corpus.digest)
-        text = prepare_text(corpus, order.requested.get("validation", DEFAULTS.validation))
-        device = choose_device(order.device)
         log = stack.enter_context(_open_log(order.output / LOG_FILE, resume=saved is not None))
 
         def tell(event: Event) -> None:
@@ -174,7 +177,10 @@ def _train_ngram_alone(order: Order, text: Text, listen: Listener) -> None:
 
 def _build_ngram(text: Text, order: int) -> tuple[NgramModel, float | None]:
     """The n-gram model of the training text, and its nats per character on what is held out."""
-    ngram = NgramModel.build(text.training, order, len(text.corpus.vocabulary))
+    # Counting takes 60 bytes of memory a character; more text would not fit MAX_NGRAMS anyway.
+    last = text.training[-MAX_COUNTED:]
+    whole = len(last) == len(text.training)
+    ngram = NgramModel.build(last, order, len(text.corpus.vocabulary), sentence_start=whole)
     if not text.validation.characters:
         return ngram, None
     return ngram, evaluate_documents(ngram, text.validation).nats_per_character
@@ -464,7 +470,7 @@ class _Run:
         schedule, step = self._trainer.schedule, self._trainer.step
         left = self._order.budget.minutes * 60 - self._elapsed() - closing_seconds(self._settings)
         possible = step + int(left / pulse.seconds_per_step())
-        total = max(step + 1, min(self._settings.steps, possible))
+        total = max(step + 1, possible)
         if step < schedule.total and abs(total - schedule.total) > NOTABLE_CHANGE * (total - step):
             schedule.end_at(total, step)
             self._warn(f"the machine's speed has changed: now {total:,} steps within --minutes")
