@@ -21,12 +21,11 @@ import click  # noqa: E402
 
 from charrnn import __version__  # noqa: E402
 from charrnn.errors import CharRNNError, SettingsError  # noqa: E402
+from charrnn.signals import EXIT_STATUS  # noqa: E402
 from charrnn.terminal import abandon_output, finish_output, note, prepare_streams  # noqa: E402
 
 DEBUG_VARIABLE = "CHARRNN_DEBUG"
 USAGE_STATUS = 2
-INTERRUPT_STATUS = 130
-TERMINATED_STATUS = 143
 
 COMMANDS = {
     "train": "Train a model on text, or go on with an interrupted run.",
@@ -111,7 +110,7 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911 - one return for each way
     except OverflowError as error:
         return _fail(error, USAGE_STATUS, f"a number is too large ({error}); choose a smaller one")
     except (click.Abort, KeyboardInterrupt):
-        return INTERRUPT_STATUS
+        return EXIT_STATUS[signal.SIGINT]
     except BrokenPipeError:
         abandon_output()
         return 0
@@ -120,7 +119,7 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911 - one return for each way
     except CharRNNError as error:
         return _fail(error, 1)
     except MemoryError as error:
-        return _fail(error, 1, "out of memory; lower --batch, --hidden or --num")
+        return _fail(error, 1, "out of memory; lower --batch, --hidden, --num or --ngram-order")
     except OSError as error:
         abandon_output()
         return _fail(error, 1, f"cannot write or read: {error.strerror or error}")
@@ -132,7 +131,7 @@ def run(arguments: list[str]) -> int:  # noqa: PLR0911 - one return for each way
 
 def _leave(number: int, frame: FrameType | None) -> None:
     """What SIGTERM does where there is nothing to save."""
-    sys.exit(TERMINATED_STATUS)
+    sys.exit(EXIT_STATUS[signal.SIGTERM])
 
 
 def _usage_message(error: click.ClickException) -> str:

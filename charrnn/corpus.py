@@ -497,13 +497,29 @@ def _read_cache(key: str) -> tuple[Ids, tuple[int, ...], Vocabulary] | None:
 def _write_cache(
     key: str, blocks: Iterator[CodePoints], part_ends: tuple[int, ...], vocabulary: Vocabulary
 ) -> Ids:
-    """Encode `blocks` into the cache; where that cannot be written, into a temporary file."""
+    """Encode `blocks` into the cache; where there can be none, into a temporary file."""
     try:
         directory = cache_directory()
-        make_directory(directory)
-    except OutputError:
-        with tempfile.TemporaryDirectory() as scratch:  # the map outlives the name on POSIX
-            return _fill(Path(scratch) / "ids.npy", blocks, part_ends[-1], vocabulary)
+        try:
+            make_directory(directory)
+        except OutputError:
+            with tempfile.TemporaryDirectory() as scratch:  # the map outlives the name on POSIX
+                return _fill(Path(scratch) / "ids.npy", blocks, part_ends[-1], vocabulary)
+        return _fill_cache(directory, key, blocks, part_ends, vocabulary)
+    except OSError as error:
+        raise OutputError(
+            f"cannot write the encoded corpus: {explain(error)}; set CHARRNN_CACHE to a "
+            "directory with more room"
+        ) from error
+
+
+def _fill_cache(
+    directory: Path,
+    key: str,
+    blocks: Iterator[CodePoints],
+    part_ends: tuple[int, ...],
+    vocabulary: Vocabulary,
+) -> Ids:
     stem = directory / key
     partial = directory / f".{key}.{os.getpid()}{TEMPORARY_SUFFIX}"
     described = {"code_points": vocabulary.code_points, "part_ends": part_ends}
@@ -512,14 +528,9 @@ def _write_cache(
         ids = _fill(partial, blocks, part_ends[-1], vocabulary)
         os.replace(partial, stem.with_suffix(".npy"))
         write_atomically(stem.with_suffix(".json"), json.dumps(described).encode())
-    except OSError as error:
-        raise OutputError(
-            f"cannot write the encoded corpus to {directory}: {explain(error)}; "
-            "set CHARRNN_CACHE to a directory with more room"
-        ) from error
+        return ids
     finally:
         partial.unlink(missing_ok=True)
-    return ids
 
 
 def _fill(path: Path, blocks: Iterator[CodePoints], length: int, vocabulary: Vocabulary) -> Ids:

@@ -62,6 +62,11 @@ class Job:
         return _text(self._out)
 
     @property
+    def raw_out(self) -> bytes:
+        """The same, as bytes."""
+        return self._out.read_bytes()
+
+    @property
     def err(self) -> str:
         """What it has written to standard error so far."""
         return _text(self._err)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +18,8 @@ class FaultyOS:
 
     Args:
         at: from 0 on; a number beyond the last call makes none fail.
-        error: a name from errno, or KILL: the process is killed instead.
+        error: a name from errno; or KILL: the process is killed instead; or HANG: the call takes
+            a minute.
         late: whether the call is made before it fails. A write is then made by half.
         log: a file in which the calls are noted, one a line.
     """
@@ -54,5 +56,8 @@ class FaultyOS:
     def _fail(self) -> Any:
         if self._error == "KILL":
             os.kill(os.getpid(), signal.SIGKILL)
+        if self._error == "HANG":
+            time.sleep(60)
+            return None
         number = getattr(errno, self._error)
         raise OSError(number, os.strerror(number))

@@ -68,7 +68,7 @@ def become(request: dict[str, Any]) -> None:
     writing = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
     streams = (("stdin", os.O_RDONLY), ("stdout", writing), ("stderr", writing))
     for number, (stream, flags) in enumerate(streams):
-        opened = os.open(request[stream], flags, 0o666)
+        opened = os.open(Path(request["directory"], request[stream]), flags, 0o666)
         os.dup2(opened, number)
         os.close(opened)
     os.chdir(request["directory"])

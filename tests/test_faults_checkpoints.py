@@ -18,9 +18,8 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import redirect_stderr
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
@@ -47,7 +46,7 @@ from tests.faults_support import (
     resealed,
 )
 from tests.fuzz import mutation
-from tests.support import QUICK, Trained, prose, random_checkpoint
+from tests.support import prose, random_checkpoint
 
 MODEL = Path("model.safetensors")
 MORE = 64 << 20
@@ -59,7 +58,8 @@ SECONDS = 5.0
 def small_checkpoint(with_ngram: bool = False) -> Checkpoint:
     """A few kilobytes."""
     checkpoint = random_checkpoint("ab", hidden=2)
-    checkpoint = replace(checkpoint, training={"step": 1, "history": [{"step": 1, "training": 1.5}]})
+    history = [{"step": 1, "training": 1.5}]
+    checkpoint = replace(checkpoint, training={"step": 1, "history": history})
     if not with_ngram:
         return checkpoint
     ids = checkpoint.vocabulary.encode("abbabaabbbab")
@@ -74,7 +74,8 @@ def model(isolation: None) -> bytes:
     return MODEL.read_bytes()
 
 
-Parts = tuple[dict[str, Any], dict[str, Any], bytes]
+Parts: TypeAlias = tuple[dict[str, Any], dict[str, Any], bytes]
+Forge: TypeAlias = Callable[[Parts], bytes]
 
 
 def refusal(launcher: Launcher, path: Path | str = MODEL) -> str:
@@ -102,7 +103,9 @@ def test_a_truncated_checkpoint_is_refused(share: float, model: bytes, launcher:
 def test_a_checkpoint_with_one_bit_changed_is_refused(
     at: int, model: bytes, launcher: Launcher
 ) -> None:
-    MODEL.write_bytes(model[: at % len(model)] + bytes([model[at] ^ 4]) + model[at % len(model) + 1 :])
+    changed = bytearray(model)
+    changed[at] ^= 4
+    MODEL.write_bytes(changed)
     refusal(launcher)
 
 
@@ -113,8 +116,7 @@ def refused(data: bytes) -> bool:
     try:
         with bounded_memory(MORE + 3 * len(data)):
             load_checkpoint(MODEL)
-    except CheckpointError as error:
-        assert len(str(error)) < 1000
+    except CheckpointError:
         return True
     finally:
         assert time.monotonic() - begun < SECONDS
@@ -159,7 +161,7 @@ def test_a_header_that_would_fill_the_memory_is_refused(launcher: Launcher) -> N
     refusal(launcher)
 
 
-def with_header(change: Callable[[str], str]) -> Callable[[Parts], bytes]:
+def with_header(change: Callable[[str], str]) -> Forge:
     """Change the header's text."""
 
     def forge(found: Parts) -> bytes:
@@ -172,33 +174,34 @@ def with_header(change: Callable[[str], str]) -> Callable[[Parts], bytes]:
     return forge
 
 
-def with_entry(name: str, **changes: Any) -> Callable[[Parts], bytes]:
+def with_entry(name: str, **changes: Any) -> Forge:
     """Change the header's entry of an array."""
 
     def forge(found: Parts) -> bytes:
         header, description, buffer = found
-        header[name] = {**header.get(name, header["output.bias"]), **changes}
+        entry: dict[str, Any] = header[name if name in header else "output.bias"]
+        header[name] = {**entry, **changes}
         return forged(header, description, buffer)
 
     return forge
 
 
-def said(**changes: Any) -> Callable[[Parts], bytes]:
+def said(**changes: Any) -> Forge:
     """Change the description."""
     return lambda found: forged(found[0], {**found[1], **changes}, found[2])
 
 
-def said_of_network(**changes: Any) -> Callable[[Parts], bytes]:
+def said_of_network(**changes: Any) -> Forge:
     """Change the description of the network."""
     return lambda found: said(network={**found[1]["network"], **changes})(found)
 
 
-def said_of_ngram(**changes: Any) -> Callable[[Parts], bytes]:
+def said_of_ngram(**changes: Any) -> Forge:
     """Change the description of the n-gram model."""
     return lambda found: said(ngram={**found[1]["ngram"], **changes})(found)
 
 
-def said_raw(text: str) -> Callable[[Parts], bytes]:
+def said_raw(text: str) -> Forge:
     """Put `text`, which may be no JSON, under `training` in the description."""
 
     def forge(found: Parts) -> bytes:
@@ -208,7 +211,7 @@ def said_raw(text: str) -> Callable[[Parts], bytes]:
     return forge
 
 
-HEADERS = {
+HEADERS: dict[str, Forge] = {
     "array twice": with_header(lambda text: text[:-1] + ', "output.bias": {}}'),
     "metadata twice": with_header(lambda text: text[:-1] + ', "__metadata__": {}}'),
     "overlap": with_entry("output.bias", data_offsets=[0, 16]),
@@ -223,7 +226,7 @@ HEADERS = {
     "strange type": with_entry("output.bias", dtype=["F32"]),
     "not an object": with_header(lambda text: f"[{text}]"),
 }
-SIZES = {
+SIZES: dict[str, Forge] = {
     "half precision": with_entry("output.bias", dtype="F16"),
     "integers": with_entry("output.bias", dtype="U32"),
     "hidden a billion": said_of_network(hidden=10**9),
@@ -272,7 +275,7 @@ JSON = {
     "a list": "[]",
     "control characters": '"\x00"',
 }
-LIES = {
+LIES: dict[str, Forge] = {
     **{f"header: {name}": forge for name, forge in HEADERS.items()},
     **{f"sizes: {name}": forge for name, forge in SIZES.items()},
     **{f"vocabulary: {name}": said(vocabulary=points) for name, points in VOCABULARIES.items()},
@@ -295,8 +298,8 @@ def test_a_checkpoint_that_lies_is_refused(name: str, model: bytes, launcher: La
 
 
 def test_the_forger_makes_checkpoints_that_are_read(model: bytes) -> None:
-    for forge in (forged, lambda *found: said(lines=True)(found), lambda *found: said_raw("{}")(found)):
-        MODEL.write_bytes(forge(*parts(model)))
+    for forge in (said(), said(lines=True), said_raw("{}"), with_entry("output.bias", extra=1)):
+        MODEL.write_bytes(forge(parts(model)))
         load_checkpoint(MODEL)
 
 
@@ -309,9 +312,8 @@ def test_weights_that_no_network_can_have_are_refused(
 ) -> None:
     header, description, buffer = parts(model)
     begin, _ = header["output.bias"]["data_offsets"]
-    MODEL.write_bytes(
-        forged(header, description, buffer[:begin] + np.float32(value).tobytes() + buffer[begin + 4 :])
-    )
+    buffer = buffer[:begin] + np.float32(value).tobytes() + buffer[begin + 4 :]
+    MODEL.write_bytes(forged(header, description, buffer))
     assert "weights 'output.bias' are" in refusal(launcher)
 
 
@@ -497,12 +499,17 @@ def test_3000_mutations_are_refused_or_harmless() -> None:
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4)
+    ),
     max_leaves=8,
 )
 
 
-@given(json_values, st.sampled_from(["network", "ngram", "vocabulary", "lines", "training", "corpus"]))
+@given(
+    json_values,
+    st.sampled_from(["network", "ngram", "vocabulary", "lines", "training", "corpus"]),
+)
 def test_whatever_a_description_says_it_is_refused_or_harmless(value: Any, name: str) -> None:
     save_checkpoint(MODEL, small_checkpoint(with_ngram=True))
     outcome(said(**{name: value})(parts(MODEL.read_bytes())))

@@ -23,7 +23,6 @@ from tests.faults_support import (
     TINY,
     Launcher,
     forged,
-    no_traceback,
     one_line_error,
     parts,
     temporaries,
@@ -221,7 +220,7 @@ def test_a_call_that_fails_leaves_the_old_file(
         write_atomically(target, b"new")
         assert target.read_bytes() == b"new"
     else:
-        with pytest.raises(OutputError, match="^cannot write directory/target: .*intact") as caught:
+        with pytest.raises(OutputError, match=r"^cannot write directory/target: .*intact") as caught:
             write_atomically(target, b"new")
         assert os.strerror(getattr(errno, error)).lower() in str(caught.value)
         assert target.read_bytes() == b"old"

@@ -16,6 +16,7 @@ from charrnn.cli import BEGUN
 from charrnn.corpus import ERRORS, Reading
 from charrnn.errors import SettingsError
 from charrnn.models.cells import CELLS
+from charrnn.signals import leaving_at_once
 from charrnn.terminal import Output, note
 from charrnn.training.settings import DEFAULTS, DEVICES, NO_NETWORK, PRECISIONS, Settings
 
@@ -130,8 +131,9 @@ def command(
     # libgomp's threads wait for each other by spinning; with its default, any other busy process
     # makes training up to a hundred times slower. Measured in tests/benchmarks/README.md.
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
-    from charrnn.training.plan import DEFAULT_MINUTES, Budget
-    from charrnn.training.run import Interrupted, Order, train
+    with leaving_at_once():
+        from charrnn.training.plan import DEFAULT_MINUTES, Budget
+        from charrnn.training.run import Interrupted, Order, train
 
     if minutes is None and epochs is None and steps is None:
         minutes = DEFAULT_MINUTES

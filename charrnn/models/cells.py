@@ -35,6 +35,8 @@ class Cell:
         torch_module: the class in `torch.nn` with the fused kernel.
         forget_gate: which gate, if any, decides what is kept; its bias starts at 1
             (Jozefowicz et al. 2015, section 3.2: long memory from the first step).
+        additive: whether `step` only ever adds its input and recurrent parts, so that one matrix
+            product may give the sum and both biases may be one.
     """
 
     gates: tuple[float, ...]
@@ -42,6 +44,7 @@ class Cell:
     step: Callable[[Array, Array, CellState], CellState]
     torch_module: str
     forget_gate: int | None = None
+    additive: bool = False
 
 
 def _open(gates: Array) -> Array:
@@ -55,7 +58,8 @@ def lstm_step(inputs: Array, recurrent: Array, state: CellState) -> CellState:
     """Hochreiter & Schmidhuber 1997 with a forget gate; gates i, f, g, o."""
     hidden, memory = state
     width = hidden.shape[-1]
-    gates = np.tanh(inputs + recurrent)  # (B, 4H)
+    gates = inputs + recurrent  # (B, 4H)
+    np.tanh(gates, out=gates)
     keep = _open(gates[..., : 2 * width])
     memory = keep[..., width:] * memory
     memory += keep[..., :width] * gates[..., 2 * width : 3 * width]
@@ -79,7 +83,7 @@ def rnn_step(inputs: Array, recurrent: Array, state: CellState) -> CellState:
 
 
 CELLS: dict[str, Cell] = {
-    "lstm": Cell((0.5, 0.5, 1.0, 0.5), 2, lstm_step, "LSTM", forget_gate=1),
+    "lstm": Cell((0.5, 0.5, 1.0, 0.5), 2, lstm_step, "LSTM", forget_gate=1, additive=True),
     "gru": Cell((0.5, 0.5, 1.0), 1, gru_step, "GRU"),
-    "rnn": Cell((1.0,), 1, rnn_step, "RNN"),
+    "rnn": Cell((1.0,), 1, rnn_step, "RNN", additive=True),
 }

@@ -1,8 +1,9 @@
 """Inference of the recurrent network on a CPU, in NumPy. Knows nothing of training or of text.
 
-Two facts make it fast. The first layer's input part depends on the character alone, so it is a
-table with a row per character. And over T known characters only the recurrent products are
-sequential: the input parts of a whole layer are one matrix product.
+Three facts make it fast. The first layer's input part depends on the character alone, so it is a
+table with a row per character. Over T known characters only the recurrent products are sequential:
+the input parts of a whole layer are one matrix product. And for one character, where the cell
+allows it, a higher layer's input and recurrent parts are one product too, of a larger matrix.
 
 Axes: B texts, T positions, V vocabulary entries, H hidden units, G gates.
 """
@@ -33,16 +34,20 @@ class NumpyRNN:
         self.architecture = architecture
         self._cell = CELLS[architecture.cell]
         scale = np.repeat(np.array(self._cell.gates, np.float32), architecture.hidden)  # (G*H,)
-        self._input: list[Array] = []
+        self._stacked: list[Array] = []  # (width + H, G*H), the input part's rows first
         self._input_bias: list[Array] = []
-        self._recurrent: list[Array] = []
         self._recurrent_bias: list[Array] = []
         for layer in range(architecture.layers):
-            for name, kept in (("ih", self._input), ("hh", self._recurrent)):
-                weight = weights[f"rnn.weight_{name}_l{layer}"] * scale[:, None]
-                kept.append(np.ascontiguousarray(weight.T))  # (width, G*H)
-            self._input_bias.append(weights[f"rnn.bias_ih_l{layer}"] * scale)
-            self._recurrent_bias.append(weights[f"rnn.bias_hh_l{layer}"] * scale)
+            both = (weights[f"rnn.weight_{name}_l{layer}"].T for name in ("ih", "hh"))
+            self._stacked.append(np.ascontiguousarray(np.concatenate([*both]) * scale))
+            input_bias = weights[f"rnn.bias_ih_l{layer}"] * scale
+            recurrent_bias = weights[f"rnn.bias_hh_l{layer}"] * scale
+            if self._cell.additive:
+                input_bias += recurrent_bias
+            self._input_bias.append(input_bias)
+            self._recurrent_bias.append(recurrent_bias)
+        self._input = [stacked[: -architecture.hidden] for stacked in self._stacked]
+        self._recurrent = [stacked[-architecture.hidden :] for stacked in self._stacked]
         self._table = weights["embedding.weight"] @ self._input[0] + self._input_bias[0]  # (V, G*H)
         self._output = np.ascontiguousarray(weights["output.weight"].T)  # (H, V)
         self._output_bias = weights["output.bias"]
@@ -63,12 +68,9 @@ class NumpyRNN:
 
     def step(self, tokens: Tokens, state: RNNState) -> tuple[LogProbabilities, RNNState]:
         """Read `tokens` (B,) -> log-probabilities (B, V), state."""
-        inputs = self._table[tokens]  # (B, G*H)
-        states = [self._advance(0, inputs, state[0])]
+        states = [self._advance(0, self._table.take(tokens, 0), state[0])]
         for layer in range(1, self.architecture.layers):
-            inputs = states[-1][0] @ self._input[layer]
-            inputs += self._input_bias[layer]
-            states.append(self._advance(layer, inputs, state[layer]))
+            states.append(self._ascend(layer, states[-1][0], state[layer]))
         return self._predict(states[-1][0]), tuple(states)
 
     def forward(self, tokens: Tokens, state: RNNState) -> tuple[LogProbabilities, RNNState]:
@@ -105,9 +107,19 @@ class NumpyRNN:
             hidden[time] = state[0]
         return hidden, state
 
+    def _ascend(self, layer: int, below: Array, state: CellState) -> CellState:
+        """One step of a higher layer, from the hidden state (B, H) of the one below."""
+        if self._cell.additive:
+            both = np.concatenate((below, state[0]), -1) @ self._stacked[layer]  # (B, G*H)
+            return self._cell.step(both, self._input_bias[layer], state)
+        inputs = below @ self._input[layer]
+        inputs += self._input_bias[layer]
+        return self._advance(layer, inputs, state)
+
     def _advance(self, layer: int, inputs: Array, state: CellState) -> CellState:
         recurrent: Array = state[0] @ self._recurrent[layer]
-        recurrent += self._recurrent_bias[layer]
+        if not self._cell.additive:
+            recurrent += self._recurrent_bias[layer]
         return self._cell.step(inputs, recurrent, state)
 
     def _logits(self, hidden: Array) -> Array:

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from charrnn.corpus import Corpus, Documents, Ids, count_id
+from charrnn.corpus import Corpus, Documents, Ids, Reading, count_id
 from charrnn.errors import CorpusError, SettingsError
 from charrnn.training.batches import Batches, LineBatches, StreamBatches
 from charrnn.training.settings import DEFAULTS, Settings
@@ -145,7 +145,7 @@ def choose_settings(
     low, high = MEASURED_LIMITS
     measured = min(high, max(low, seconds * MEASURED_SHARE))
     possible = seconds / _seconds_per_step(text.trainer(settings, device), measured)
-    chosen = _sizes_for(possible, text)
+    chosen = sizes_for(possible, text)
     settings = replace(settings, **{**chosen, **requested})
     trainer = text.trainer(settings, device)
     per_step = _seconds_per_step(trainer, measured)
@@ -160,7 +160,7 @@ def choose_settings(
     return replace(settings, **{"steps": steps, "validate_every": every, **requested})
 
 
-def _sizes_for(steps: float, text: Text) -> dict[str, Any]:
+def sizes_for(steps: float, text: Text) -> dict[str, Any]:
     """Width and dropout for a budget of so many steps of the default network."""
     hidden = next(hidden for limit, hidden in WIDTHS if steps < limit)
     epochs = steps * DEFAULTS.batch * DEFAULTS.chunk / len(text.training)
@@ -219,7 +219,8 @@ def closing_seconds(settings: Settings) -> float:
     return CLOSING_SECONDS + (MIXING_SECONDS if settings.ngram_order else 0.0)
 
 
-def describe(settings: Settings) -> str:
-    """The flags that repeat a run with `settings` exactly."""
-    shown = asdict(settings)
-    return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in shown.items())
+def describe(settings: Settings, reading: Reading) -> str:
+    """The flags that repeat, on one machine, a run with `settings` exactly."""
+    shown = {"encoding": reading.encoding, **asdict(settings)}
+    flags = [f"--{name.replace('_', '-')} {value}" for name, value in shown.items()]
+    return " ".join(["--lines", *flags] if reading.lines else flags)

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from types import FrameType
 from typing import Any, TypeAlias
 
 import torch
@@ -28,6 +27,7 @@ from charrnn.models.numpy_rnn import NumpyRNN
 from charrnn.models.torch_rnn import TorchRNN
 from charrnn.sampling import check_decoding, generate
 from charrnn.scoring import evaluate_documents
+from charrnn.signals import EXIT_STATUS, received_by
 from charrnn.training.mixing import Fit, fit_mixture
 from charrnn.training.plan import (
     Budget,
@@ -62,7 +62,6 @@ MAX_NAMES = 100
 """Names of corpora that a checkpoint tells."""
 NOTABLE_CHANGE = 0.03
 """Of the steps that are left: a smaller change of speed does not move the end."""
-EXIT_STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 SAME_SIGNAL_SECONDS = 0.2
 """`timeout` and others signal a process and then its group: a process is told twice at once."""
 
@@ -195,7 +194,7 @@ def _tell_start(
             "event": "start",
             "checkpoint": str(order.output),
             "settings": asdict(settings),
-            "flags": describe(settings),
+            "flags": describe(settings, corpus.reading),
             "characters": corpus.characters,
             "unknown_characters": corpus.unknown_characters,
             "vocabulary_size": len(corpus.vocabulary),
@@ -360,7 +359,7 @@ class _Run:
             Interrupted: a signal came; everything is saved.
             TrainingError: nobody takes the events any more; everything is saved.
         """
-        with _signals(self._on_signal):
+        with received_by(self._on_signal):
             try:
                 self._save()
                 self._loop()
@@ -595,22 +594,3 @@ class _Pulse:
 
 def _environment(device: str) -> dict[str, Any]:
     return {"device": device, "threads": torch.get_num_threads(), "torch": torch.__version__}
-
-
-@contextmanager
-def _signals(handle: Callable[[int], None]) -> Iterator[None]:
-    """Let `handle` receive what asks a process to end; under nohup, SIGHUP does not."""
-
-    def receive(number: int, frame: FrameType | None) -> None:
-        handle(number)
-
-    before = {
-        number: signal.signal(number, receive)
-        for number in EXIT_STATUS
-        if (number, signal.getsignal(number)) != (signal.SIGHUP, signal.SIG_IGN)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch._dynamo  # an optimiser imports it anyway; here a signal does no harm (see signals.py)
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 

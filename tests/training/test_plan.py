@@ -17,6 +17,7 @@ from charrnn.training.plan import (
     choose_settings,
     describe,
     prepare_text,
+    sizes_for,
 )
 from charrnn.training.settings import DEFAULTS, Settings
 from tests.support import prose
@@ -103,12 +104,12 @@ def test_minutes_are_measured_and_become_steps() -> None:
 
 def test_the_flags_of_a_run_say_all_its_settings() -> None:
     settings = Settings(hidden=7, muon_rate=0.5, cell="gru")
-    words = describe(settings).split()
+    words = describe(settings, Reading()).split()
     flags = dict(zip(words[::2], words[1::2], strict=True))
     assert flags["--hidden"] == "7"
     assert flags["--muon-rate"] == "0.5"
     assert flags["--cell"] == "gru"
-    assert len(flags) == len(Settings.__dataclass_fields__)
+    assert len(flags) == len(Settings.__dataclass_fields__) + len(["--encoding"])
 
 
 def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,3 +120,14 @@ def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     assert choose_device("auto") == choose_device("cuda") == "cuda"
     assert choose_device("cpu") == "cpu"
+
+
+def test_lines_are_among_the_flags_of_a_run() -> None:
+    assert describe(Settings(), Reading(lines=True)).startswith("--lines --encoding utf-8 ")
+
+
+def test_a_longer_budget_gets_a_wider_network_and_more_dropout() -> None:
+    text = text_of(prose(200))
+    few, many = sizes_for(500, text), sizes_for(50_000, text)
+    assert few["hidden"] < many["hidden"]
+    assert few["dropout"] <= many["dropout"]

@@ -1,0 +1,42 @@
+"""All benchmarks by name."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+
+from tests.benchmarks.measure import Row
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A function of tests.benchmarks.MODULE that returns rows.
+
+    Attributes:
+        help: what it measures.
+        module, function: where it is.
+    """
+
+    help: str
+    module: str
+    function: str
+
+
+BENCHMARKS: dict[str, Benchmark] = {
+    "help": Benchmark("start-up of --help", "startup", "help_text"),
+    "sample": Benchmark("start-up of sample, n-gram models included", "startup", "sample"),
+    "stream": Benchmark("one stream against nn.LSTM and nn.LSTMCell", "inference", "sampling"),
+    "streams": Benchmark("many streams against one", "inference", "many_streams"),
+    "mixture": Benchmark("mixture against the network alone", "inference", "mixture"),
+    "scoring": Benchmark("many lines against one by one", "inference", "scoring"),
+    "step": Benchmark("training step against a plain one", "training", "step"),
+    "run": Benchmark("training run against a bare loop", "training", "run"),
+}
+
+
+def measure(name: str) -> list[Row]:
+    """Run a benchmark here."""
+    chosen = BENCHMARKS[name]
+    module = importlib.import_module(f"tests.benchmarks.{chosen.module}")
+    rows: list[Row] = getattr(module, chosen.function)()
+    return rows

@@ -1,0 +1,232 @@
+"""Sampling and scoring in NumPy against torch; the mixture against the network alone."""
+
+from __future__ import annotations
+
+import statistics
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from charrnn.corpus import Documents, documents_of
+from charrnn.models.cells import Array
+from charrnn.models.interpolation import Mixture
+from charrnn.models.language_model import LanguageModel
+from charrnn.models.ngram import NgramModel
+from charrnn.models.torch_rnn import Network
+from charrnn.sampling import check_decoding, generate
+from charrnn.scoring import score_documents
+from charrnn.training.settings import DEFAULTS
+from charrnn.vocabulary import EOS, Vocabulary
+from tests.benchmarks.material import MEGABYTE, checkpoint, networks, text
+from tests.benchmarks.measure import Pair, Row, micro, paired, rate, seconds
+
+STEPS = 200
+ROUNDS = 9
+READS = 20
+SIZES = (128, 256, 512)
+SIDE_BY_SIDE = 64
+FEW_LINES, MANY_LINES, TIMED_LINES = 1_000, 10_000, 500
+FIRST = 5
+"""Some character."""
+
+
+def step_model(model: LanguageModel) -> None:
+    """Read STEPS characters of one text, one at a time."""
+    state = model.initial_state(1)
+    token = np.array([FIRST])
+    for _ in range(STEPS):
+        _, state = model.step(token, state)
+
+
+@torch.inference_mode()
+def step_lstm(network: Network) -> None:
+    """The same through nn.LSTM."""
+    state = network.initial_state(1)
+    token = torch.tensor([[FIRST]])
+    for _ in range(STEPS):
+        logits, state = network(token, state)
+        logits.log_softmax(-1)
+
+
+@torch.inference_mode()
+def step_cells(network: Network, cells: list[nn.LSTMCell]) -> None:
+    """The same through nn.LSTMCell."""
+    token = torch.tensor([FIRST])
+    zeros = torch.zeros(1, network.architecture.hidden)
+    states: list[tuple[Tensor, Tensor]] = [(zeros, zeros) for _ in cells]
+    for _ in range(STEPS):
+        inputs = network.embedding(token)
+        for layer, cell in enumerate(cells):
+            states[layer] = cell(inputs, states[layer])
+            inputs = states[layer][0]
+        network.output(inputs).log_softmax(-1)
+
+
+def cells_of(network: Network) -> list[nn.LSTMCell]:
+    """One cell a layer, with the network's weights."""
+    cells = []
+    for layer in range(network.architecture.layers):
+        width = network.architecture.hidden if layer else network.architecture.embedding
+        cell = nn.LSTMCell(width, network.architecture.hidden)
+        found = network.rnn.state_dict()
+        cell.load_state_dict({name: found[f"{name}_l{layer}"] for name in cell.state_dict()})
+        cells.append(cell)
+    return cells
+
+
+def sampling() -> list[Row]:
+    """One stream, character by character."""
+    rows = []
+    for hidden in SIZES:
+        pairing = networks(hidden)
+        network, model = pairing.network, pairing.model
+        cells = cells_of(network)
+        layers = (pairing.architecture.layers * 2 - 1) * 4 * hidden**2  # the first one's is a table
+        floor = floor_seconds(4 * (layers + hidden * model.vocabulary_size))
+        for other, target, theirs in (
+            ("nn.LSTM", 5.0, partial(step_lstm, network)),
+            ("nn.LSTMCell", 2.5, partial(step_cells, network, cells)),
+        ):
+            pair = paired(partial(step_model, model), theirs, ROUNDS)
+            ours = pair.ours / STEPS
+            rows.append(
+                Row(
+                    f"one stream, hidden {hidden}, against {other}",
+                    micro(ours),
+                    micro(pair.theirs / STEPS),
+                    pair.speed_up,
+                    target=target,
+                    note=f"floor {micro(floor)}: {ours / floor:.1f} times it",
+                )
+            )
+    return rows
+
+
+def floor_seconds(size: int) -> float:
+    """How long it takes to read `size` bytes of weights, from the cache that they fit in."""
+    weights = np.ones(size // 4, np.float32)
+    return statistics.median(
+        seconds(partial(_read, weights)) / READS for _ in range(ROUNDS)
+    )
+
+
+def _read(weights: Array) -> None:
+    for _ in range(READS):
+        weights.dot(weights)
+
+
+def generate_some(model: LanguageModel, texts: int) -> None:
+    """STEPS characters of each of so many texts, as `sample` does."""
+    seeds = [(1, number) for number in range(texts)]
+    for _ in generate(model, np.empty(0, np.int64), check_decoding({}), seeds, STEPS):
+        pass
+
+
+def many_streams() -> list[Row]:
+    """`sample --num 64`."""
+    model = networks(DEFAULTS.hidden).model
+    pair = paired(
+        lambda: generate_some(model, SIDE_BY_SIDE), lambda: generate_some(model, 1), ROUNDS
+    )
+    share = pair.speed_up * SIDE_BY_SIDE
+    step = paired(lambda: generate_some(model, 1), lambda: step_model(model), ROUNDS)
+    return [
+        Row(
+            f"sample --num {SIDE_BY_SIDE} against one stream, hidden {DEFAULTS.hidden}",
+            rate(SIDE_BY_SIDE * STEPS, pair.ours),
+            rate(STEPS, pair.theirs),
+            share,
+            target=8,
+        ),
+        Row(
+            f"one stream, sampled against only computed, hidden {DEFAULTS.hidden}",
+            micro(step.ours / STEPS),
+            micro(step.theirs / STEPS),
+            step.speed_up,
+        ),
+    ]
+
+
+def lines(count: int) -> Documents:
+    """So many lines, with EOS, in ids of their own vocabulary."""
+    corpus = text(80 * count).split("\n")[:count]
+    vocabulary = Vocabulary.from_text("".join(corpus))
+    return documents_of(
+        [np.append(vocabulary.encode(line), EOS) for line in corpus], with_eos=True
+    )
+
+
+@torch.inference_mode()
+def score_one_by_one(network: Network, documents: Documents) -> list[float]:
+    """Each line through nn.LSTM by itself."""
+    scores = []
+    for start, length in zip(documents.starts, documents.lengths, strict=True):
+        targets = torch.from_numpy(documents.ids[start : start + length].astype(np.int64))
+        inputs = torch.cat([torch.tensor([EOS]), targets[:-1]])
+        logits, _ = network(inputs[None], network.initial_state(1))
+        chosen = logits[0].log_softmax(-1).gather(1, targets[:, None])
+        scores.append(float(chosen.sum()))
+    return scores
+
+
+def scoring() -> list[Row]:
+    """Many lines, against one by one through nn.LSTM."""
+    rows = []
+    for count, target, rounds in ((FEW_LINES, 5.0, 5), (MANY_LINES, 15.0, 3)):
+        documents = lines(count)
+        pairing = networks(DEFAULTS.hidden, int(documents.ids.max()) + 1)
+        every = np.arange(0, count, count // TIMED_LINES)
+        sample = Documents(documents.ids, documents.starts[every], documents.lengths[every])
+        pair = _score_both(pairing.network, pairing.model, documents, sample, rounds)
+        scale = documents.characters / sample.characters
+        rows.append(
+            Row(
+                f"scoring {count:,} lines, hidden {DEFAULTS.hidden}, against nn.LSTM one by one",
+                rate(documents.characters, pair.ours),
+                rate(sample.characters, pair.theirs),
+                pair.speed_up * scale,
+                target=target,
+                note=f"{documents.lengths.min()} to {documents.lengths.max()} characters",
+            )
+        )
+    return rows
+
+
+def _score_both(
+    network: Network, model: LanguageModel, documents: Documents, sample: Documents, rounds: int
+) -> Pair:
+    return paired(
+        lambda: score_documents(model, documents),
+        lambda: score_one_by_one(network, sample),
+        rounds,
+        warm=False,
+    )
+
+
+def mixture() -> list[Row]:
+    """One stream of the mixture, and what the n-gram model's part of it costs."""
+    found = checkpoint(MEGABYTE, with_ngram=True)
+    assert found.ngram is not None
+    assert found.exponents is not None
+    network = networks(DEFAULTS.hidden, len(found.vocabulary)).model
+    ngram = NgramModel(found.ngram)
+    mixed = Mixture(network, ngram, found.exponents)
+    pair = paired(lambda: generate_some(mixed, 1), lambda: generate_some(network, 1), ROUNDS)
+    step = paired(lambda: step_model(ngram), lambda: step_model(network), ROUNDS)
+    return [
+        Row(
+            f"mixture's single stream against the network alone, hidden {DEFAULTS.hidden}",
+            rate(STEPS, pair.ours),
+            rate(STEPS, pair.theirs),
+            pair.speed_up,
+            target=0.4,
+        ),
+        Row(
+            "n-gram model's step against the network's",
+            micro(step.ours / STEPS),
+            micro(step.theirs / STEPS),
+            step.speed_up,
+        ),
+    ]

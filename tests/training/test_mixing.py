@@ -1,0 +1,290 @@
+"""The fit of the mixture, and what the command line makes of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import charrnn.training.mixing
+from charrnn.checkpoint import load_checkpoint
+from charrnn.corpus import Documents, documents_of
+from charrnn.models.interpolation import Mixture
+from charrnn.models.language_model import LanguageModel
+from charrnn.models.ngram import NgramModel
+from charrnn.scoring import evaluate_documents
+from charrnn.training.mixing import Fit, fit_mixture
+from tests.conftest import Command
+from tests.faults_support import TINY
+from tests.support import Result, TableModel, Trained, names, prose
+
+V = 8
+FIRST = 2
+"""The first id that is a character."""
+ORDER = 3
+
+
+class Source(NamedTuple):
+    """Random text in which two characters decide on the next."""
+
+    shares: npt.NDArray[np.float64]  # (V, V, V)
+
+    def text(self, length: int, seed: int) -> npt.NDArray[np.int64]:
+        random = np.random.default_rng(seed)
+        ids = [FIRST, FIRST]
+        for draw in random.random(length):
+            ids.append(int((self.shares[ids[-2], ids[-1]].cumsum() > draw).argmax()))
+        return np.array(ids[2:])
+
+    def documents(self, length: int, seed: int) -> Documents:
+        return documents_of([self.text(length, seed)], with_eos=False)
+
+
+@pytest.fixture(scope="module")
+def source() -> Source:
+    shares = np.random.default_rng(1).dirichlet(np.full(V - FIRST, 0.3), (V, V))
+    return Source(np.pad(shares, ((0, 0), (0, 0), (FIRST, 0))))
+
+
+@pytest.fixture(scope="module")
+def network(source: Source) -> TableModel:
+    """Knows one character's influence well."""
+    text = source.text(20_000, 1)
+    counts = np.full((V, V), 0.5)
+    np.add.at(counts, (text[:-1], text[1:]), 1)
+    return TableModel((counts / counts.sum(1, keepdims=True)).tolist())
+
+
+@pytest.fixture(scope="module")
+def ngram(source: Source) -> NgramModel:
+    """Knows two characters' influence a little."""
+    return NgramModel.build(source.text(600, 2), ORDER, V)
+
+
+@pytest.fixture(scope="module")
+def fit(source: Source, network: TableModel, ngram: NgramModel) -> Fit:
+    return fit_mixture(network, ngram, source.documents(4000, 3))
+
+
+def loss(model: LanguageModel, documents: Documents) -> float:
+    return evaluate_documents(model, documents).nats_per_character
+
+
+def test_its_figures_are_those_of_evaluation(
+    source: Source, network: TableModel, ngram: NgramModel, fit: Fit
+) -> None:
+    documents = source.documents(4000, 3)
+    mixed = Mixture(network, ngram, fit.exponents)
+    for model, figure in ((network, fit.network), (ngram, fit.ngram), (mixed, fit.together)):
+        assert loss(model, documents) == pytest.approx(figure, abs=1e-4)
+
+
+def test_together_they_beat_both_on_the_text_of_the_fit(fit: Fit) -> None:
+    assert fit.exponents.shape == (ORDER, 2)
+    assert fit.exponents.dtype == np.float32
+    assert fit.helps
+    assert fit.together < min(fit.network, fit.ngram) - 0.01
+    assert fit.figures() == {
+        "network_nats_per_character": fit.network,
+        "ngram_nats_per_character": fit.ngram,
+        "nats_per_character": fit.together,
+    }
+
+
+def test_together_they_beat_both_on_further_text(
+    source: Source, network: TableModel, ngram: NgramModel, fit: Fit
+) -> None:
+    documents = source.documents(4000, 4)
+    together = loss(Mixture(network, ngram, fit.exponents), documents)
+    assert together < min(loss(network, documents), loss(ngram, documents)) - 0.01
+
+
+def test_the_fit_is_the_best_there_is_nearby(
+    source: Source, network: TableModel, ngram: NgramModel, fit: Fit
+) -> None:
+    documents = source.documents(4000, 3)
+    for change in ((0.1, 0), (-0.1, 0), (0, 0.1), (0, -0.1)):
+        changed = fit.exponents + np.array(change, np.float32)
+        assert loss(Mixture(network, ngram, changed), documents) > fit.together
+
+
+def test_a_partner_of_other_text_gets_next_to_no_say(source: Source, network: TableModel) -> None:
+    stranger = NgramModel.build(np.random.default_rng(0).integers(FIRST, V, 600), ORDER, V)
+    fit = fit_mixture(network, stranger, source.documents(4000, 3))
+    assert np.abs(fit.exponents[:, 1]).max() < 0.3
+    # It may still correct the network's steepness, no more.
+    assert fit.network - 0.01 < fit.together <= fit.network
+    together = loss(Mixture(network, stranger, fit.exponents), source.documents(4000, 4))
+    assert together < loss(network, source.documents(4000, 4)) + 0.01
+
+
+def test_a_partner_that_does_not_help_is_not_in_the_figures(fit: Fit) -> None:
+    useless = replace(fit, together=fit.network)
+    assert not useless.helps
+    assert useless.figures()["nats_per_character"] == fit.network
+
+
+def test_only_the_beginning_of_a_long_text_is_used(
+    monkeypatch: pytest.MonkeyPatch, source: Source, network: TableModel, ngram: NgramModel
+) -> None:
+    text = source.text(900, 3)
+    monkeypatch.setattr(charrnn.training.mixing, "MAX_POSITIONS", 700)
+    pieces = [text[:300], text[300:600], text[600:]]
+    long = fit_mixture(network, ngram, documents_of(pieces, with_eos=False))
+    short = fit_mixture(
+        network, ngram, documents_of([*pieces[:2], text[600:700]], with_eos=False)
+    )
+    np.testing.assert_array_equal(long.exponents, short.exponents)
+    assert long.together == short.together
+
+
+def test_a_few_characters_are_enough(
+    source: Source, network: TableModel, ngram: NgramModel
+) -> None:
+    fit = fit_mixture(network, ngram, source.documents(1, 3))
+    assert np.isfinite(fit.exponents).all()
+    assert np.isfinite(fit.together)
+
+
+# --- the command line
+
+
+def train(charrnn: Command, *options: str, text: str = "") -> Result:
+    Path("corpus.txt").write_text(text or prose(60))
+    result = charrnn(
+        "train", "corpus.txt", "-o", "run", *TINY, "--steps", "20", "--validate-every", "10",
+        *options,
+    )
+    assert result.status == 0, result.err
+    return result
+
+
+def info(charrnn: Command, run: Path | str = "run") -> dict[str, Any]:
+    result = charrnn("info", run, "--json")
+    assert result.status == 0, result.err
+    (record,) = result.records
+    return dict(record)
+
+
+def nats(charrnn: Command, run: Path | str, corpus: Path, *options: str) -> float:
+    (record,) = charrnn("evaluate", "-c", run, corpus, "--json", *options).records
+    return float(record["nats_per_character"])
+
+
+def test_info_shows_every_figure(charrnn: Command) -> None:
+    done = train(charrnn, "--json").records[-1]
+    found = info(charrnn)
+    assert found["ngram"]["order"] == 3
+    assert found["ngram"]["bytes"] > found["ngram"]["ngrams"] > 0
+    for name in (
+        "network_nats_per_character", "ngram_nats_per_character", "nats_per_character"
+    ):
+        assert found["training"][name] == pytest.approx(done[name])
+    assert done["nats_per_character"] < done["network_nats_per_character"]
+    plain = charrnn("info", "run").out
+    assert f"training.ngram_nats_per_character\t{done['ngram_nats_per_character']:.4f}" in plain
+
+
+def test_the_start_tells_the_ngram_model_s_figure(charrnn: Command) -> None:
+    start, *_, done = train(charrnn, "--json").records
+    assert start["ngram_nats_per_character"] == pytest.approx(
+        done["ngram_nats_per_character"], abs=1e-4
+    )
+
+
+def test_both_are_used_and_the_network_can_be_had_alone(
+    charrnn: Command, prose_model: Trained
+) -> None:
+    held_out = Path("held_out.txt")
+    held_out.write_text(prose(60, seed=2))
+    assert nats(charrnn, prose_model.run, held_out) < nats(
+        charrnn, prose_model.run, held_out, "--no-ngram"
+    )
+    for command in (("sample", "--seed", "1", "--length", "60"), ("score", "the cat saw")):
+        name, *arguments = command
+        together, alone = (
+            charrnn(name, "-c", prose_model.run, *arguments, *options).out
+            for options in ((), ("--no-ngram",))
+        )
+        assert together != alone
+
+
+def test_order_zero_leaves_it_out(charrnn: Command) -> None:
+    result = train(charrnn, "--ngram-order", "0")
+    assert "gram model" not in result.err
+    found = info(charrnn)
+    assert found["ngram"] is None
+    assert "ngram_nats_per_character" not in found["training"]
+    together, alone = (
+        charrnn("score", "-c", "run", "the cat", *options).out for options in ((), ("--no-ngram",))
+    )
+    assert together == alone
+
+
+def test_a_partner_that_does_not_help_is_left_out_and_the_run_says_so(
+    charrnn: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def useless(network: LanguageModel, ngram: NgramModel, documents: Documents) -> Fit:
+        fit = fit_mixture(network, ngram, documents)
+        return replace(fit, together=fit.network + 0.01)
+
+    monkeypatch.setattr("charrnn.training.run.fit_mixture", useless)
+    result = train(charrnn)
+    assert "the n-gram model does not help on the held-out text: left out" in result.err
+    assert load_checkpoint(Path("run")).ngram is None
+    training = info(charrnn)["training"]
+    assert training["nats_per_character"] == training["network_nats_per_character"]
+    assert training["ngram_nats_per_character"] > 0  # still told: it is the baseline
+    assert charrnn("sample", "-c", "run", "--length", "20").status == 0
+
+
+def test_without_held_out_text_it_is_left_out_and_the_run_says_so(charrnn: Command) -> None:
+    result = train(charrnn, "--validation", "0")
+    assert "left out" in result.err
+    assert load_checkpoint(Path("run")).ngram is None
+
+
+@pytest.mark.parametrize("lines", [(), ("--lines",)], ids=["files", "lines"])
+def test_an_ngram_model_alone_does_all_that_a_model_does(
+    charrnn: Command, lines: tuple[str, ...]
+) -> None:
+    text = "".join(f"{name}\n" for name in names(200)) if lines else prose(60)
+    done = train(charrnn, "--cell", "none", "--json", *lines, text=text).records[-1]
+    assert info(charrnn)["network"] is None
+    assert done["nats_per_character"] == info(charrnn)["training"]["nats_per_character"]
+
+    sample = ("sample", "-c", "run", "--length", "60", "--seed")
+    first, again, other = (charrnn(*sample, seed).out for seed in ("1", "1", "2"))
+    assert first == again != other
+    assert 1 < len(first) <= 61
+
+    known, unlike = charrnn(
+        "score", "-c", "run", "--json", text.split("\n")[0], "zzzzzzzz"
+    ).records
+    assert known["nats_per_character"] < unlike["nats_per_character"]
+
+    held_out = Path("held_out.txt")
+    held_out.write_text("".join(f"{name}\n" for name in names(50, 2)) if lines else prose(20, 2))
+    assert 0 < nats(charrnn, "run", held_out) < np.log(30)
+
+    refused = charrnn("score", "-c", "run", "--no-ngram", "x")
+    assert refused.status == 2
+    assert "--no-ngram" in refused.err
+
+
+def test_lines_train_with_a_partner_too(charrnn: Command, names_model: Trained) -> None:
+    found = info(charrnn, names_model.run)
+    assert found["documents"] == "lines"
+    assert found["ngram"] is not None
+    assert found["training"]["nats_per_character"] < found["training"][
+        "network_nats_per_character"
+    ]
+    samples = charrnn(
+        "sample", "-c", names_model.run, "--num", "5", "--seed", "1", "--json"
+    ).out.splitlines()
+    assert all(len(json.loads(each)["text"]) < 100 for each in samples)
