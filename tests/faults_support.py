@@ -109,6 +109,7 @@ class Launcher:
         *arguments: str | Path,
         env: Mapping[str, str] | None = None,
         directory: Path | None = None,
+        stdin: str = os.devnull,
         stdout: str | None = None,
         fault: Mapping[str, Any] | None = None,
         file_size: int | None = None,
@@ -121,6 +122,7 @@ class Launcher:
             arguments: of the command line.
             env: variables beside those of this process.
             directory: to run in; without it the current one.
+            stdin: a file to read.
             stdout: a file to write to.
             fault: arguments of FaultyOS, for the writer of files.
             file_size: bytes that a file may have at most (RLIMIT_FSIZE).
@@ -135,7 +137,7 @@ class Launcher:
                 "arguments": [str(argument) for argument in arguments],
                 "directory": str(directory or Path.cwd()),
                 "environment": {**os.environ, **(env or {})},
-                "stdin": os.devnull,
+                "stdin": stdin,
                 "stdout": stdout or out,
                 "stderr": err,
                 "fault": fault,

@@ -2,7 +2,7 @@
 
 `import torch`, with what an optimiser imports besides, takes seconds: too long for tests that kill
 and restart training many times. Each forked process runs `charrnn.cli.main` as `python -m charrnn`
-does; charrnn itself is imported anew in each. This process has one thread, so forking it is safe.
+does. This process has one thread, so that forking it is safe.
 
 `Launcher` in tests/faults_support.py talks to it: one JSON object a line, and one answer each.
 """
@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import Any
 
 PRELOADED = (
-    *("click", "filelock", "numpy", "rich.console", "rich.progress", "safetensors.numpy"),
-    *("torch", "torch._dynamo", "torch.optim"),
+    *("filelock", "numpy", "safetensors.numpy", "torch", "torch.optim", "charrnn.console"),
+    *("charrnn.commands.info", "charrnn.commands.sample", "charrnn.commands.score"),
+    *("charrnn.commands.evaluate", "charrnn.commands.train", "charrnn.training.run"),
 )
 REFUSED_STATUS = 99
 
@@ -75,6 +76,8 @@ def become(request: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(request["environment"])
     sys.argv = ["charrnn", *request["arguments"]]
+    for name in ("charrnn.cli", "charrnn.commands.train"):
+        vars(sys.modules[name])["BEGUN"] = time.monotonic()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.addaudithook(refuse)
     if request["file_size"] is not None:

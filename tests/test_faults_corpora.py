@@ -19,7 +19,6 @@ from charrnn.checkpoint import Checkpoint, save_checkpoint
 from charrnn.corpus import Source
 from charrnn.errors import CorpusError
 from charrnn.vocabulary import EOS, UNK
-from tests.conftest import Command
 from tests.faults_support import TINY, Launcher, one_line_error
 from tests.support import Result, prose, random_checkpoint
 
@@ -215,9 +214,9 @@ def test_a_pipe_is_read_once(launcher: Launcher) -> None:
     assert start["characters"] == len(prose(20))
 
 
-def test_standard_input_is_a_text(run_charrnn: Command) -> None:
-    options = (*TINY, "--steps", "2", "--json")
-    done = run_charrnn("train", "-", "-o", "run", *options, stdin=prose(20))
+def test_standard_input_is_a_text(launcher: Launcher) -> None:
+    Path("corpus.txt").write_text(prose(20))
+    done = train(launcher, "-", stdin="corpus.txt")
     assert done.records[0]["characters"] == len(prose(20))
 
 

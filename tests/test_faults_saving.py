@@ -85,7 +85,7 @@ def kill_at_random(launcher: Launcher, model: bytes, seed: int) -> int:
     kills = 0
     for _ in range(chance.randint(1, 3)):
         job = launcher.start(*COMMAND)
-        time.sleep(chance.uniform(0.05, 0.35))
+        time.sleep(chance.uniform(0.02, 0.25))
         job.kill()
         kills += job.wait().status == -signal.SIGKILL
         if is_finished():
@@ -108,8 +108,13 @@ def kill_in_call(launcher: Launcher, model: bytes, at: int, late: bool) -> None:
     go_on_to_the_end(launcher, model)
 
 
-@pytest.mark.parametrize("late", [False, True])
-@pytest.mark.parametrize("at", [2, 4, 12, 21, 22, 23, 28, 29, 30])
+@pytest.mark.parametrize(
+    ("at", "late"),
+    [
+        *((2, False), (4, False), (12, True), (20, True), (21, False), (22, False), (23, True)),
+        *((28, False), (29, True), (30, True)),
+    ],
+)
 def test_a_run_killed_between_the_calls_of_a_write_goes_on(
     at: int, late: bool, launcher: Launcher, left_alone: tuple[bytes, list[str]]
 ) -> None:
@@ -220,8 +225,9 @@ def test_a_call_that_fails_leaves_the_old_file(
         write_atomically(target, b"new")
         assert target.read_bytes() == b"new"
     else:
-        with pytest.raises(OutputError, match=r"^cannot write directory/target: .*intact") as caught:
+        with pytest.raises(OutputError, match=r"^cannot write directory/target: .*") as caught:
             write_atomically(target, b"new")
+        assert "the previous file, if any, is intact" in str(caught.value)
         assert os.strerror(getattr(errno, error)).lower() in str(caught.value)
         assert target.read_bytes() == b"old"
     assert system.calls[at] == CALLS_OF_A_WRITE[at]
@@ -245,9 +251,8 @@ def fail_in_call(launcher: Launcher, model: bytes, at: int, error: str, late: bo
 @pytest.mark.parametrize(
     ("at", "error", "late"),
     [
-        *((0, "EROFS", False), (1, "ENOSPC", True), (2, "EIO", False), (4, "ENOSPC", False)),
-        *((9, "ENOSPC", True), (11, "EIO", False), (12, "EROFS", False), (14, "EIO", False)),
-        *((23, "ENOSPC", True), (27, "EIO", False), (29, "ENOSPC", False), (31, "EIO", True)),
+        *((0, "EROFS", False), (1, "ENOSPC", True), (4, "EIO", False), (9, "ENOSPC", True)),
+        *((14, "EIO", False), (23, "ENOSPC", True), (27, "EIO", False), (29, "EROFS", False)),
     ],
 )
 def test_a_run_on_a_disk_that_fails_keeps_its_last_good_files(

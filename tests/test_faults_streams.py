@@ -110,7 +110,7 @@ def test_a_signal_while_a_text_is_read_leaves_at_once(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("delay", [0.3, 0.6, 1.0])
+@pytest.mark.parametrize("delay", [0.4, 0.8])
 def test_a_signal_while_torch_is_imported_leaves_at_once(
     number: signal.Signals, delay: float
 ) -> None:
@@ -305,11 +305,8 @@ def test_any_text_can_be_written_in_any_locale(
     (directory / "text.txt").write_text(text + "\n", "utf-8")
     for command in (
         ("sample", "-c", directory, "--prime-file", directory / "text.txt", "--length", "0"),
-        ("sample", "-c", directory, "--num", "20", "--length", "20", "--seed", "1"),
         ("score", "-c", directory, text, "--per-character"),
-        ("score", "-c", directory, "-f", directory / "text.txt", "--json"),
         ("info", directory),
-        ("evaluate", "-c", directory, directory / "text.txt"),
     ):
         done = run_anywhere(*command, env=environment)
         assert done.status == 0, done.err

@@ -62,6 +62,8 @@ MAX_NAMES = 100
 """Names of corpora that a checkpoint tells."""
 NOTABLE_CHANGE = 0.03
 """Of the steps that are left: a smaller change of speed does not move the end."""
+LARGE_CHANGE = 0.2
+"""A larger one is told."""
 SAME_SIGNAL_SECONDS = 0.2
 """`timeout` and others signal a process and then its group: a process is told twice at once."""
 
@@ -470,9 +472,11 @@ class _Run:
         left = self._order.budget.minutes * 60 - self._elapsed() - closing_seconds(self._settings)
         possible = step + int(left / pulse.seconds_per_step())
         total = max(step + 1, possible)
-        if step < schedule.total and abs(total - schedule.total) > NOTABLE_CHANGE * (total - step):
+        change = abs(total - schedule.total) / (total - step)
+        if step < schedule.total and change > NOTABLE_CHANGE:
             schedule.end_at(total, step)
-            self._warn(f"the machine's speed has changed: now {total:,} steps within --minutes")
+            if change > LARGE_CHANGE:
+                self._warn(f"the machine's speed has changed: now {total:,} steps within --minutes")
 
     def _show_sample(self) -> None:
         corpus = self._text.corpus

@@ -20,7 +20,7 @@ from charrnn.scoring import score_documents
 from charrnn.training.settings import DEFAULTS
 from charrnn.vocabulary import EOS, Vocabulary
 from tests.benchmarks.material import MEGABYTE, checkpoint, networks, text
-from tests.benchmarks.measure import Pair, Row, micro, paired, rate, seconds
+from tests.benchmarks.measure import Row, micro, paired, rate, seconds
 
 STEPS = 200
 ROUNDS = 9
@@ -28,6 +28,8 @@ READS = 20
 SIZES = (128, 256, 512)
 SIDE_BY_SIDE = 64
 FEW_LINES, MANY_LINES, TIMED_LINES = 1_000, 10_000, 500
+FLOOR_WIDTH = 1024
+STEPPED_LINES = 50
 FIRST = 5
 """Some character."""
 
@@ -106,7 +108,7 @@ def sampling() -> list[Row]:
 
 def floor_seconds(size: int) -> float:
     """How long it takes to read `size` bytes of weights, from the cache that they fit in."""
-    weights = np.ones(size // 4, np.float32)
+    weights = np.ones((max(1, size // 4 // FLOOR_WIDTH), FLOOR_WIDTH), np.float32)
     return statistics.median(
         seconds(partial(_read, weights)) / READS for _ in range(ROUNDS)
     )
@@ -114,7 +116,7 @@ def floor_seconds(size: int) -> float:
 
 def _read(weights: Array) -> None:
     for _ in range(READS):
-        weights.dot(weights)
+        weights.dot(weights[0])
 
 
 def generate_some(model: LanguageModel, texts: int) -> None:
@@ -171,38 +173,49 @@ def score_one_by_one(network: Network, documents: Documents) -> list[float]:
     return scores
 
 
+@torch.inference_mode()
+def score_step_by_step(network: Network, documents: Documents) -> list[float]:
+    """Each line by itself, one character a call."""
+    scores = []
+    for start, length in zip(documents.starts, documents.lengths, strict=True):
+        state, token, total = network.initial_state(1), EOS, 0.0
+        for target in documents.ids[start : start + length].tolist():
+            logits, state = network(torch.tensor([[token]]), state)
+            total += float(logits[0, 0].log_softmax(-1)[target])
+            token = target
+        scores.append(total)
+    return scores
+
+
 def scoring() -> list[Row]:
-    """Many lines, against one by one through nn.LSTM."""
+    """Many lines, against one by one through nn.LSTM, a line a call and a character a call."""
     rows = []
     for count, target, rounds in ((FEW_LINES, 5.0, 5), (MANY_LINES, 15.0, 3)):
         documents = lines(count)
         pairing = networks(DEFAULTS.hidden, int(documents.ids.max()) + 1)
-        every = np.arange(0, count, count // TIMED_LINES)
-        sample = Documents(documents.ids, documents.starts[every], documents.lengths[every])
-        pair = _score_both(pairing.network, pairing.model, documents, sample, rounds)
-        scale = documents.characters / sample.characters
-        rows.append(
-            Row(
-                f"scoring {count:,} lines, hidden {DEFAULTS.hidden}, against nn.LSTM one by one",
-                rate(documents.characters, pair.ours),
-                rate(sample.characters, pair.theirs),
-                pair.speed_up * scale,
-                target=target,
-                note=f"{documents.lengths.min()} to {documents.lengths.max()} characters",
+        for name, score, timed in (
+            ("line by line", score_one_by_one, TIMED_LINES),
+            ("step by step", score_step_by_step, STEPPED_LINES),
+        ):
+            every = np.arange(0, count, count // timed)
+            sample = Documents(documents.ids, documents.starts[every], documents.lengths[every])
+            pair = paired(
+                partial(score_documents, pairing.model, documents),
+                partial(score, pairing.network, sample),
+                rounds,
+                warm=False,
             )
-        )
+            rows.append(
+                Row(
+                    f"scoring {count:,} lines, hidden {DEFAULTS.hidden}, against nn.LSTM {name}",
+                    rate(documents.characters, pair.ours),
+                    rate(sample.characters, pair.theirs),
+                    pair.speed_up * documents.characters / sample.characters,
+                    target=target if name == "line by line" else None,
+                    note=f"{documents.lengths.min()} to {documents.lengths.max()} characters",
+                )
+            )
     return rows
-
-
-def _score_both(
-    network: Network, model: LanguageModel, documents: Documents, sample: Documents, rounds: int
-) -> Pair:
-    return paired(
-        lambda: score_documents(model, documents),
-        lambda: score_one_by_one(network, sample),
-        rounds,
-        warm=False,
-    )
 
 
 def mixture() -> list[Row]:
