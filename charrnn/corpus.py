@@ -30,7 +30,6 @@ from charrnn.files import (
     TEMPORARY_SUFFIX,
     OutputError,
     explain,
-    hold,
     make_directory,
     remove_abandoned_temporaries,
     write_atomically,
@@ -542,7 +541,6 @@ def _fill(path: Path, blocks: Iterator[CodePoints], length: int, vocabulary: Voc
     header = {"descr": descr, "fortran_order": False, "shape": (length,)}
     written = 0
     with path.open("wb") as file:
-        hold(file)
         np.lib.format.write_array_header_1_0(file, header)
         for block in blocks:
             encoded = vocabulary.encode_code_points(block)

@@ -6,12 +6,10 @@ is fsynced, so that a reader or a crash at any instant finds the old file or the
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
 
 from charrnn.errors import CharRNNError
 
@@ -121,16 +119,21 @@ def remove_stale_temporaries(directory: Path) -> None:
 
 
 def remove_abandoned_temporaries(directory: Path) -> None:
-    """Delete what writers that were killed left where several write, each holding its file."""
+    """Delete what writers that were killed left, where several write: their names tell whose."""
     for leftover in directory.glob(f".*{TEMPORARY_SUFFIX}"):
-        with suppress(OSError), leftover.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            leftover.unlink()
+        writer = leftover.name.removesuffix(TEMPORARY_SUFFIX).rpartition(".")[2]
+        if writer.isdecimal() and not _is_running(int(writer)):
+            leftover.unlink(missing_ok=True)
 
 
-def hold(file: BinaryIO) -> None:
-    """Keep `remove_abandoned_temporaries` from deleting a temporary that is being written."""
-    fcntl.flock(file, fcntl.LOCK_EX)
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 @contextmanager

@@ -22,6 +22,7 @@ settings.register_profile("charrnn", deadline=None, max_examples=60, derandomize
 settings.load_profile("charrnn")
 
 Command = Callable[..., Result]
+Tell = Callable[[str], None]
 
 
 @pytest.fixture(scope="session")
@@ -106,3 +107,17 @@ def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
     server = Launcher(tmp_path_factory.mktemp("launcher"))
     yield server
     server.close()
+
+
+@pytest.fixture
+def tell(record_property: Callable[[str, object], None]) -> Tell:
+    """Say something in the summary: what was counted or measured."""
+    return lambda message: record_property("told", message)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what tests had to tell, from whichever worker."""
+    for report in terminalreporter.getreports("passed"):
+        for name, message in report.user_properties:
+            if name == "told":
+                terminalreporter.write_line(str(message))

@@ -34,7 +34,7 @@ from charrnn.errors import CharRNNError, CheckpointError
 from charrnn.models.ngram import NgramModel
 from charrnn.training.state import load_run
 from charrnn.vocabulary import EOS
-from tests.conftest import Command
+from tests.conftest import Command, Tell
 from tests.faults_support import (
     TINY,
     Launcher,
@@ -586,18 +586,16 @@ def test_200_mutations_of_an_unfinished_run_are_refused_or_harmless(unfinished: 
 
 
 @pytest.mark.soak
-def test_100000_mutations_are_refused_or_harmless(capsys: pytest.CaptureFixture[str]) -> None:
+def test_100000_mutations_are_refused_or_harmless(tell: Tell) -> None:
     outcomes = fuzz(100_000, seed=2)
-    with capsys.disabled():
-        print(f"\n100,000 mutated checkpoints: {dict(outcomes)}")
+    tell(f"100,000 mutated checkpoints: {dict(outcomes)}")
     assert sum(outcomes.values()) == 100_000
 
 
 @pytest.mark.soak
 def test_10000_mutations_of_an_unfinished_run_are_refused_or_harmless(
-    unfinished: Path, capsys: pytest.CaptureFixture[str]
+    unfinished: Path, tell: Tell
 ) -> None:
     outcomes = fuzz_runs(unfinished, 10_000, seed=2)
-    with capsys.disabled():
-        print(f"\n10,000 mutated unfinished runs: {dict(outcomes)}")
+    tell(f"10,000 mutated unfinished runs: {dict(outcomes)}")
     assert sum(outcomes.values()) == 10_000

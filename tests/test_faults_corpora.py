@@ -19,6 +19,7 @@ from charrnn.checkpoint import Checkpoint, save_checkpoint
 from charrnn.corpus import Source
 from charrnn.errors import CorpusError
 from charrnn.vocabulary import EOS, UNK
+from tests.conftest import Tell
 from tests.faults_support import TINY, Launcher, one_line_error
 from tests.support import Result, prose, random_checkpoint
 
@@ -193,13 +194,13 @@ def test_memory_does_not_grow_with_the_text(
 
 @pytest.mark.soak
 def test_memory_does_not_grow_with_a_very_large_text(
-    launcher: Launcher, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    launcher: Launcher, monkeypatch: pytest.MonkeyPatch, tell: Tell
 ) -> None:
     monkeypatch.setenv("CHARRNN_CACHE", "cache")
     begun = time.monotonic()
     train_in_bounded_memory(launcher, 1000)
-    with capsys.disabled():
-        print(f"\n1,000 MiB of text in {MORE} MiB of memory, {time.monotonic() - begun:.0f} s")
+    seconds = time.monotonic() - begun
+    tell(f"1,000 MiB of text read and trained on in {MORE} MiB of memory, {seconds:.0f} s")
 
 
 # --- row 24: what is no file

@@ -25,7 +25,7 @@ ORDER = (  # each room imports only from rooms before it, or beside it
     ("tensor_file", "corpus", "models.ngram_counts"),
     ("checkpoint",),
     ("models",),
-    ("sampling", "scoring"),
+    ("sampling", "scoring", "novelty"),
     ("api",),
     ("training",),
     ("console",),
