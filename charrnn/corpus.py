@@ -471,7 +471,10 @@ def cache_directory() -> Path:
     if own := os.environ.get("CHARRNN_CACHE"):
         return Path(own)
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path("~/.cache").expanduser()) / "charrnn"
+    try:
+        return (Path(base) if base else Path("~/.cache").expanduser()) / "charrnn"
+    except RuntimeError:  # a user without a home
+        return Path(os.devnull) / "charrnn"
 
 
 def _cache_key(digest: str, min_count: int, vocabulary: Vocabulary | None) -> str:

@@ -115,6 +115,7 @@ class Launcher:
         file_size: int | None = None,
         more_memory: int | None = None,
         wrong_clock: bool = False,
+        ignored: int | None = None,
     ) -> Job:
         """Run the command line.
 
@@ -128,6 +129,7 @@ class Launcher:
             file_size: bytes that a file may have at most (RLIMIT_FSIZE).
             more_memory: bytes that may be added to the address space (RLIMIT_AS).
             wrong_clock: whether the time of day jumps about.
+            ignored: a signal that is ignored from the start, as under nohup.
         """
         self._count += 1
         out, err = (str(self._directory / f"{self._count}.{name}") for name in ("out", "err"))
@@ -144,6 +146,7 @@ class Launcher:
                 "file_size": file_size,
                 "more_memory": more_memory,
                 "wrong_clock": wrong_clock,
+                "ignored": ignored,
             }
         )
         assert pid is not None

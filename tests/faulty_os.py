@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 WRITING = ("open", "fchmod", "write", "fsync", "link", "replace")
@@ -48,7 +49,8 @@ class FaultyOS:
             if self._late:
                 if name == "write":
                     arguments = (arguments[0], arguments[1][: len(arguments[1]) // 2])
-                call(*arguments, **keywords)
+                with suppress(OSError):
+                    call(*arguments, **keywords)
             return self._fail()
 
         return watched

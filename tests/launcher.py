@@ -79,6 +79,8 @@ def become(request: dict[str, Any]) -> None:
     for name in ("charrnn.cli", "charrnn.commands.train"):
         vars(sys.modules[name])["BEGUN"] = time.monotonic()
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if request["ignored"] is not None:
+        signal.signal(request["ignored"], signal.SIG_IGN)
     sys.addaudithook(refuse)
     if request["file_size"] is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (request["file_size"],) * 2)

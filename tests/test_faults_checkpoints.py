@@ -16,7 +16,7 @@ import time
 import zipfile
 from collections import Counter
 from collections.abc import Callable
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -470,6 +470,8 @@ def outcome(data: bytes) -> str:
     except CharRNNError:
         return "refused later"
     assert all(np.isfinite(score.log_probability) for score in scores)
+    with redirect_stdout(io.StringIO()):
+        assert cli.run(["info", str(MODEL)]) == cli.run(["info", str(MODEL), "--json"]) == 0
     return "read"
 
 

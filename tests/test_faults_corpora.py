@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from charrnn.checkpoint import Checkpoint, save_checkpoint
-from charrnn.corpus import Source
+from charrnn.corpus import Reading, Source, load_corpus
 from charrnn.errors import CorpusError
 from charrnn.vocabulary import EOS, UNK
 from tests.conftest import Tell
@@ -298,6 +298,18 @@ def test_without_a_cache_a_text_is_read_all_the_same(
     done = train(launcher, "corpus.txt", env=environment)
     assert done.status == 0, done.err
     assert done.records[0]["characters"] == len(prose(21))
+
+
+def test_a_user_without_a_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("CHARRNN_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(variable, raising=False)
+
+    def unknown(number: int) -> None:
+        raise KeyError(number)
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    Path("corpus.txt").write_text("a text")
+    assert load_corpus(["corpus.txt"], Reading()).characters == 6
 
 
 def test_nowhere_to_put_an_encoded_text_is_an_error(launcher: Launcher) -> None:

@@ -236,6 +236,15 @@ def test_a_call_that_fails_leaves_the_old_file(
     assert [path.name for path in directory.iterdir()] == ["target"]
 
 
+def test_files_have_the_permissions_that_the_umask_allows() -> None:
+    before = os.umask(0o027)
+    try:
+        write_atomically(Path("target"), b"new")
+    finally:
+        os.umask(before)
+    assert Path("target").stat().st_mode & 0o777 == 0o640
+
+
 def fail_in_call(launcher: Launcher, model: bytes, at: int, error: str, late: bool) -> str:
     """Let a call that writes a run's files fail, then go on; the message."""
     broken = launcher.run(*COMMAND, fault={"at": at, "error": error, "late": late})

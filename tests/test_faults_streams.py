@@ -84,6 +84,12 @@ def test_a_signal_while_training_saves_the_run(
     assert step >= 100
 
 
+def test_an_interrupt_says_that_the_run_is_being_saved(launcher: Launcher) -> None:
+    job = launcher.start(*ENDLESS[:-1])
+    job.wait_for("step 100: ")
+    assert "stopping; saving the run\nsaved in run; the same" in stop(job, signal.SIGINT).err
+
+
 def test_a_signal_while_validating_saves_the_run(launcher: Launcher) -> None:
     Path("corpus.txt").write_text(prose(20_000))
     options = ("--validation", "0.9", "--validate-every", "1", "--steps", "3", "--hidden", "64")
@@ -154,17 +160,13 @@ def test_a_signal_sent_twice_at_once_is_one(launcher: Launcher) -> None:
     stop_saved(job, signal.SIGTERM)
 
 
-def test_under_nohup_a_lost_terminal_is_no_reason_to_stop() -> None:
-    command = ["nohup", sys.executable, "-m", "charrnn", *ENDLESS, "--steps", "300"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
-    ) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        process.send_signal(signal.SIGHUP)
-        out, _ = process.communicate(timeout=60)
-    assert process.returncode == 0
-    assert json.loads(out.splitlines()[-1])["event"] == "done"
+def test_under_nohup_a_lost_terminal_is_no_reason_to_stop(launcher: Launcher) -> None:
+    job = launcher.start(*ENDLESS, "--steps", "300", ignored=signal.SIGHUP)
+    job.wait_for('"event": "start"')
+    job.kill(signal.SIGHUP)
+    done = job.wait()
+    assert done.status == 0
+    assert done.records[-1]["event"] == "done"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -348,7 +350,7 @@ def no_controls(shown: str) -> None:
         ("info", "run", "--json"),
         ("info", HOSTILE.replace("/", "")),
         ("sample", "-c", "run", "--strict", "--prime", "\x1a\u2069"),
-        ("train", HOSTILE, "-o", "elsewhere"),
+        ("evaluate", "-c", "run", HOSTILE),
     ],
 )
 def test_no_command_writes_control_characters_to_a_terminal(

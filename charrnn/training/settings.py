@@ -94,10 +94,11 @@ class Settings:
 
     def _require(self, name: str, low: float, high: float) -> None:
         value = getattr(self, name)
-        if not (math.isfinite(value) and low <= value <= high):
+        if not low <= value <= high or value == math.inf:  # false for NaN, too
             option = name.replace("_", "-")
             limit = f"{low:g} to {high:g}" if math.isfinite(high) else f"{low:g} or more"
-            raise SettingsError(f"--{option} must be {limit}, not {value:g}")
+            shown = f"{value:g}" if isinstance(value, float) else value
+            raise SettingsError(f"--{option} must be {limit}, not {shown}")
 
 
 DEFAULTS = Settings()

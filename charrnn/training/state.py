@@ -238,7 +238,7 @@ def _is_natural(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) in {int, float}
+    return type(value) is float or (type(value) is int and abs(value) < 1 << 63)
 
 
 def _is_history(value: Any) -> bool:
