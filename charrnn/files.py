@@ -40,12 +40,13 @@ def write_atomically(path: Path, data: bytes) -> None:
         _write_durably(temporary, data, _mode_of(target))
         _replace_durably(temporary, target)
     except OSError as error:
-        with suppress(OSError):
-            os.unlink(temporary)
         raise OutputError(
             f"cannot write {path}: {explain(error)}; the previous file, if any, is intact: "
             "free some space or choose another place with --output"
         ) from error
+    finally:  # a signal's exception leaves nothing behind either
+        with suppress(OSError):
+            os.unlink(temporary)
 
 
 def _mode_of(path: Path) -> int | None:
@@ -103,8 +104,10 @@ def make_directory(directory: Path) -> None:
     probe = directory / f".probe.{os.getpid()}{TEMPORARY_SUFFIX}"
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
+        try:
+            probe.touch()
+        finally:
+            probe.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(
             f"cannot write to {directory}: {explain(error)}; choose another place with --output"
