@@ -18,6 +18,7 @@ from charrnn.errors import SettingsError
 from charrnn.models.cells import CELLS
 from charrnn.signals import leaving_at_once
 from charrnn.terminal import Output, note
+from charrnn.training.allocator import keep_freed_memory
 from charrnn.training.settings import DEFAULTS, DEVICES, NO_NETWORK, PRECISIONS, Settings
 
 CHOICES = {"cell": (*CELLS, NO_NETWORK), "precision": PRECISIONS}
@@ -131,6 +132,7 @@ def command(
     # libgomp's threads wait for each other by spinning; with its default, any other busy process
     # makes training up to a hundred times slower. Measured in tests/benchmarks/README.md.
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
+    keep_freed_memory()
     with leaving_at_once():
         from charrnn.training.plan import DEFAULT_MINUTES, Budget
         from charrnn.training.run import Interrupted, Order, train

@@ -13,6 +13,7 @@ from typing import TypeAlias
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import dropout
 
 from charrnn.models.architecture import Architecture
 from charrnn.models.cells import CELLS, Array
@@ -41,7 +42,6 @@ class Network(nn.Module):
             architecture.layers,
             dropout=architecture.dropout if architecture.layers > 1 else 0.0,
         )
-        self.dropout = nn.Dropout(architecture.dropout)
         self.output = nn.Linear(architecture.hidden, architecture.vocabulary_size)
         self._initialise()
 
@@ -69,12 +69,61 @@ class Network(nn.Module):
         size = (self.architecture.layers, batch, self.architecture.hidden)
         return tuple(self.output.weight.new_zeros(size) for _ in range(self._states))
 
-    def forward(self, tokens: Tensor, state: TorchState) -> tuple[Tensor, TorchState]:
-        """Read `tokens` (B, T) -> logits (B, T, V) in float32, state."""
+    def forward(
+        self, tokens: Tensor, state: TorchState, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, TorchState]:
+        """Read `tokens` (B, T) -> logits (B, T, V) in float32, state.
+
+        Args:
+            tokens: ids.
+            state: before the first one.
+            generator: of dropout; without it, torch's own. Threads that train side by side draw
+                from one each, or chance would decide who draws what.
+        """
         embedded = self.embedding(tokens.T)  # (T, B, E): time first is what the kernels want
+        read = self._read if generator is None else self._read_layers
+        hidden, last = read(embedded, state, generator)
+        logits = self.output(self._drop(hidden, generator)).float()  # (T, B, V)
+        return logits.transpose(0, 1), last
+
+    def _read(
+        self, embedded: Tensor, state: TorchState, generator: torch.Generator | None
+    ) -> tuple[Tensor, TorchState]:
         hidden, last = self.rnn(embedded, state if self._states > 1 else state[0])
-        logits = self.output(self.dropout(hidden)).float()  # (T, B, V)
-        return logits.transpose(0, 1), last if self._states > 1 else (last,)
+        return hidden, last if self._states > 1 else (last,)
+
+    def _read_layers(
+        self, embedded: Tensor, state: TorchState, generator: torch.Generator | None
+    ) -> tuple[Tensor, TorchState]:
+        """Like `_read`, a layer at a time: the fused module cannot be given a generator."""
+        function = getattr(torch, self.rnn.mode.lower())  # what the module itself calls
+        hidden, last = embedded, []
+        for layer, weights in enumerate(self.rnn.all_weights):
+            before = [part[layer : layer + 1] for part in state]
+            dropped = self._drop(hidden, generator) if layer else hidden
+            hidden, *after = function(
+                dropped,
+                before if self._states > 1 else before[0],
+                weights,
+                has_biases=True,
+                num_layers=1,
+                dropout=0.0,
+                train=self.training,
+                bidirectional=False,
+                batch_first=False,
+            )
+            last.append(after)
+        return hidden, tuple(torch.cat(parts) for parts in zip(*last, strict=True))
+
+    def _drop(self, hidden: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Zero some units in training, and make up for it with the others."""
+        rate = self.architecture.dropout
+        if not self.training or rate == 0:
+            return hidden
+        if generator is None:
+            return dropout(hidden, rate)
+        kept = torch.empty_like(hidden).bernoulli_(1 - rate, generator=generator)
+        return hidden * kept.div_(1 - rate)
 
 
 class TorchRNN:

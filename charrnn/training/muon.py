@@ -7,10 +7,14 @@ by the nearest (semi-)orthogonal one, found by Newton-Schulz iterations.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
+
+from charrnn.training.threads import side_by_side
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 4
@@ -67,21 +71,23 @@ class Muon(Optimizer):
         )
         self._precision = precision
 
-    @torch.no_grad()
     def step(self) -> None:  # type: ignore[override]
-        """Update every parameter that has a gradient."""
+        """Update every parameter that has a gradient, side by side."""
         for group in self.param_groups:
-            for parameter in group["params"]:
-                self._update(parameter, group["lr"], group["momentum"], group["weight_decay"])
+            moved = [parameter for parameter in group["params"] if parameter.grad is not None]
+            for parameter in moved:
+                if not self.state[parameter]:
+                    self.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+            moved.sort(key=Tensor.numel, reverse=True)  # the longest first, or one thread waits
+            on_gpu = any(parameter.is_cuda for parameter in moved)
+            side_by_side(partial(self._update, group), moved, 1 if on_gpu else len(moved))
 
-    def _update(self, parameter: Tensor, rate: float, momentum: float, decay: float) -> None:
+    @torch.no_grad()  # which holds for one thread
+    def _update(self, group: dict[str, Any], parameter: Tensor) -> None:
+        rate, momentum, decay = group["lr"], group["momentum"], group["weight_decay"]
         gradient = parameter.grad
-        if gradient is None:
-            return
-        state = self.state[parameter]
-        if not state:
-            state["momentum_buffer"] = torch.zeros_like(parameter)
-        mean = state["momentum_buffer"]
+        assert gradient is not None
+        mean = self.state[parameter]["momentum_buffer"]
         mean.lerp_(gradient, 1 - momentum)
         update = orthogonalise(gradient.lerp(mean, momentum), self._precision)
         rows, columns = parameter.shape

@@ -12,7 +12,6 @@ Axes: B texts, T positions, V vocabulary entries.
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,8 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch._dynamo  # an optimiser imports it anyway; here a signal does no harm (see signals.py)
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch import nn
 
 from charrnn.corpus import Documents
 from charrnn.errors import TrainingError
@@ -30,9 +28,10 @@ from charrnn.models.architecture import Architecture
 from charrnn.models.cells import Array
 from charrnn.models.torch_rnn import Network, TorchRNN, TorchState
 from charrnn.scoring import score_spans
-from charrnn.training.batches import IGNORED, Batch, Batches
+from charrnn.training.batches import Batch, Batches
 from charrnn.training.muon import Muon
 from charrnn.training.settings import Settings
+from charrnn.training.shards import Gradients
 
 FINAL_RATE = 0.02
 """The rates end at this share of their peak."""
@@ -109,9 +108,7 @@ class Trainer:
         self._device = device
         torch.manual_seed(settings.seed)
         self.network = Network(architecture).to(device)
-        self._working = self.network
-        if settings.precision == "bfloat16":
-            self._working = copy.deepcopy(self.network).bfloat16()
+        self._gradients = Gradients(self.network, getattr(torch, settings.precision))
         self.muon, self.adamw = _optimisers(self.network, settings)
         self.state: TorchState | None = None
 
@@ -121,13 +118,12 @@ class Trainer:
         Raises:
             TrainingError: the loss or the gradient is not finite; the weights are as before.
         """
-        # A seed of its own for each step leaves no generator's state to keep for a resume.
-        own = np.random.SeedSequence((self.settings.seed, self.step)).generate_state(1, np.uint64)
-        torch.manual_seed(int(own[0]))
         batch = self._batches[self.step]
-        loss, state = self._loss(batch)
-        norm = self._backward(loss)
-        result = StepResult(loss.item(), norm, self._set_rates(), batch.characters)
+        # A seed of its own for each step leaves no generator's state to keep for a resume.
+        seed = (self.settings.seed, self.step)
+        loss, state = self._gradients.set(batch, self._carried(batch), seed)
+        norm = float(nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip))
+        result = StepResult(loss, norm, self._set_rates(), batch.characters)
         if not (math.isfinite(result.loss) and math.isfinite(norm)):
             raise TrainingError(
                 f"training diverged at step {self.step:,} (loss {result.loss}, gradient norm "
@@ -139,41 +135,16 @@ class Trainer:
         self.step += 1
         return result
 
-    def _loss(self, batch: Batch) -> tuple[Tensor, TorchState]:
-        if self._working is not self.network:
-            with torch.no_grad():
-                pairs = zip(self._working.parameters(), self.network.parameters(), strict=True)
-                for rounded, exact in pairs:
-                    rounded.copy_(exact)
-        self._working.train()
-        inputs = torch.from_numpy(batch.inputs).to(self._device)
-        targets = torch.from_numpy(batch.targets).to(self._device)
-        logits, state = self._working(inputs, self._carried(batch))  # (B, T, V)
-        loss = cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
-        return loss, tuple(part.detach() for part in state)
-
     def _carried(self, batch: Batch) -> TorchState:
         """The state that the batch begins with: zero in fresh rows."""
         if self.state is None or batch.fresh.all():
-            return self._working.initial_state(len(batch.fresh))
+            return self._gradients.initial_state(len(batch.fresh))
         if self.state[0].shape[1] != len(batch.fresh):
             raise TrainingError("the saved state does not fit the corpus; start over with --fresh")
         if not batch.fresh.any():
             return self.state
         kept = torch.from_numpy(~batch.fresh).to(self._device)[None, :, None]
         return tuple(part * kept for part in self.state)
-
-    def _backward(self, loss: Tensor) -> float:
-        """Set the gradients of the exact weights, clipped; return their norm before that."""
-        for parameter in self._working.parameters():
-            parameter.grad = None
-        torch.autograd.backward(loss)
-        if self._working is not self.network:
-            pairs = zip(self._working.parameters(), self.network.parameters(), strict=True)
-            for rounded, exact in pairs:
-                exact.grad = None if rounded.grad is None else rounded.grad.float()
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
-        return float(norm)
 
     def _set_rates(self) -> float:
         # The first step has a rate too: with progress taken at its end, warm-up never gives 0.

@@ -189,6 +189,34 @@ def test_dropout_is_for_training_alone(pair: Pair) -> None:
     assert torch.equal(first, second)
 
 
+def test_a_generator_changes_nothing_but_who_draws(pair: Pair) -> None:
+    """The layers read one by one, as with a generator, are the fused module."""
+    text = torch.from_numpy(tokens(2, 5))
+    state = pair.network.initial_state(2)
+    expected, last = pair.network.eval()(text, state)
+    found, layered = pair.network(text, state, torch.Generator())
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+    for one, other in zip(layered, last, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
+    pair.network.train()
+    first, second, other = (
+        pair.network(text, state, torch.Generator().manual_seed(seed))[0] for seed in (1, 1, 2)
+    )
+    assert torch.equal(first, second)
+    assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5])
+def test_dropout_keeps_the_mean(rate: float) -> None:
+    network = Network(Architecture("rnn", 3, 2, 2, 1, rate)).train()
+    for generator in (None, torch.Generator().manual_seed(1)):
+        torch.manual_seed(1)
+        found = network._drop(torch.ones(100_000), generator)
+        assert found.mean().item() == pytest.approx(1, abs=0.02)
+        assert (found == 0).float().mean().item() == pytest.approx(rate, abs=0.01)
+        assert found.unique().tolist() == pytest.approx([0, 1 / (1 - rate)])
+
+
 def test_an_lstm_forgets_nothing_at_first() -> None:
     network = Network(Architecture("lstm", 5, 3, 4, 2))
     for layer in range(2):
