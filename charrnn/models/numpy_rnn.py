@@ -110,14 +110,14 @@ class NumpyRNN:
     def _ascend(self, layer: int, below: Array, state: CellState) -> CellState:
         """One step of a higher layer, from the hidden state (B, H) of the one below."""
         if self._cell.additive:
-            both = np.concatenate((below, state[0]), -1) @ self._stacked[layer]  # (B, G*H)
+            both = np.concatenate((below, state[0]), -1).dot(self._stacked[layer])  # (B, G*H)
             return self._cell.step(both, self._input_bias[layer], state)
         inputs = below @ self._input[layer]
         inputs += self._input_bias[layer]
         return self._advance(layer, inputs, state)
 
     def _advance(self, layer: int, inputs: Array, state: CellState) -> CellState:
-        recurrent: Array = state[0] @ self._recurrent[layer]
+        recurrent: Array = state[0].dot(self._recurrent[layer])  # quicker than @ for a small one
         if not self._cell.additive:
             recurrent += self._recurrent_bias[layer]
         return self._cell.step(inputs, recurrent, state)
