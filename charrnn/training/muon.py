@@ -1,7 +1,8 @@
 """Muon, the optimiser of the recurrent matrices. Knows nothing of models or schedules.
 
 Keller Jordan 2024 (https://kellerjordan.github.io/posts/muon/): momentum whose matrix is replaced
-by the nearest (semi-)orthogonal one, found by Newton-Schulz iterations.
+by the nearest (semi-)orthogonal one, found by Newton-Schulz iterations. And NorMuon, Li et al. 2025
+(arXiv 2510.05491): then no unit's weights, a row, move farther than another's in the long run.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from charrnn.training.threads import side_by_side
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 4
+TINY = 1e-12
 
 
 def orthogonalise(matrix: Tensor, precision: torch.dtype = torch.float32) -> Tensor:
@@ -54,6 +56,7 @@ class Muon(Optimizer):
         parameters: matrices.
         lr: rate.
         momentum: share of the past in the running mean of gradients.
+        row_momentum: share of the past in the running mean of each row's squared updates.
         weight_decay: decoupled, per unit of rate.
         precision: of the iteration's matrix products.
     """
@@ -63,12 +66,14 @@ class Muon(Optimizer):
         parameters: Iterable[Tensor],
         lr: float,
         momentum: float = 0.95,
+        row_momentum: float = 0.95,
         weight_decay: float = 0.01,
         precision: torch.dtype = torch.float32,
     ) -> None:
         super().__init__(
             parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
         )
+        self._row_momentum = row_momentum
         self._precision = precision
 
     def step(self) -> None:  # type: ignore[override]
@@ -77,7 +82,10 @@ class Muon(Optimizer):
             moved = [parameter for parameter in group["params"] if parameter.grad is not None]
             for parameter in moved:
                 if not self.state[parameter]:
-                    self.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+                    self.state[parameter].update(
+                        momentum_buffer=torch.zeros_like(parameter),
+                        row_squares=parameter.new_zeros(len(parameter)),
+                    )
             moved.sort(key=Tensor.numel, reverse=True)  # the longest first, or one thread waits
             on_gpu = any(parameter.is_cuda for parameter in moved)
             side_by_side(partial(self._update, group), moved, 1 if on_gpu else len(moved))
@@ -90,6 +98,13 @@ class Muon(Optimizer):
         mean = self.state[parameter]["momentum_buffer"]
         mean.lerp_(gradient, 1 - momentum)
         update = orthogonalise(gradient.lerp(mean, momentum), self._precision)
+        update = self._even_out(update, self.state[parameter]["row_squares"])
         rows, columns = parameter.shape
         parameter.mul_(1 - rate * decay)
         parameter.add_(update, alpha=-rate * (rows / columns) ** 0.5)
+
+    def _even_out(self, update: Tensor, row_squares: Tensor) -> Tensor:
+        """Divide each row by what is usual for it, and keep the norm of the whole."""
+        row_squares.lerp_(update.square().mean(1), 1 - self._row_momentum)
+        even = update / row_squares.sqrt().clamp_min(TINY)[:, None]
+        return even.mul_(update.norm() / even.norm().clamp_min(TINY))

@@ -147,7 +147,8 @@ def restore(trainer: Trainer, saved: SavedRun) -> None:
     for name, parameter in trainer.network.named_parameters():
         if trained_by_muon(name):
             trainer.muon.state[parameter] = {
-                "momentum_buffer": arrays[f"muon.momentum.{name}"].to(device)
+                "momentum_buffer": arrays[f"muon.momentum.{name}"].to(device),
+                "row_squares": arrays[f"muon.rows.{name}"].to(device),
             }
         else:
             trainer.adamw.state[parameter] = {
@@ -180,6 +181,7 @@ def _trainer_arrays(trainer: Trainer) -> dict[str, Array]:
         if trained_by_muon(name):
             memory = trainer.muon.state.get(parameter, {})
             arrays[f"muon.momentum.{name}"] = _array(memory.get("momentum_buffer", zeros))
+            arrays[f"muon.rows.{name}"] = _array(memory.get("row_squares", zeros[:, 0]))
         else:
             memory = trainer.adamw.state.get(parameter, {})
             arrays[f"adamw.step.{name}"] = _array(memory.get("step", torch.tensor(0.0)))
@@ -209,6 +211,7 @@ def _expected_arrays(description: Description) -> dict[str, Specification]:
     for name, spec in network.items():
         if trained_by_muon(name):
             expected[f"muon.momentum.{name}"] = spec
+            expected[f"muon.rows.{name}"] = ("float32", spec[1][:1])
         else:
             expected[f"adamw.step.{name}"] = ("float32", ())
             expected[f"adamw.mean.{name}"] = expected[f"adamw.square.{name}"] = spec

@@ -64,18 +64,42 @@ def test_lower_precision_is_near_enough() -> None:
 def test_two_updates_by_hand(shape: tuple[int, int]) -> None:
     start, gradients = matrix(*shape), (matrix(*shape, seed=1), matrix(*shape, seed=2))
     parameter = start.clone().requires_grad_()
-    optimiser = Muon([parameter], lr=0.1, momentum=0.9, weight_decay=0.5)
+    optimiser = Muon([parameter], lr=0.1, momentum=0.9, row_momentum=0.8, weight_decay=0.5)
     for gradient in gradients:
         parameter.grad = gradient.clone()
         optimiser.step()
-    expected, mean = start.clone(), torch.zeros(shape)
+    expected, mean, squares = start.clone(), torch.zeros(shape), torch.zeros(shape[0])
     for gradient in gradients:
         mean = 0.9 * mean + 0.1 * gradient
         nesterov = 0.1 * gradient + 0.9 * mean
         size = 0.1 * (shape[0] / shape[1]) ** 0.5
-        expected = expected * (1 - 0.1 * 0.5) - size * orthogonalise(nesterov)
+        found = orthogonalise(nesterov)
+        squares = 0.8 * squares + 0.2 * (found**2).mean(1)
+        even = found / squares.sqrt()[:, None]
+        even = even * found.norm() / even.norm()
+        expected = expected * (1 - 0.1 * 0.5) - size * even
     torch.testing.assert_close(parameter.detach(), expected)
     torch.testing.assert_close(optimiser.state[parameter]["momentum_buffer"], mean)
+
+
+def test_no_row_moves_farther_than_another_in_the_long_run() -> None:
+    """Gradients of one column: an orthogonal update would be as uneven as they are."""
+    parameter = torch.zeros(4, 1, requires_grad=True)
+    gradient = torch.tensor([[1.0], [2.0], [4.0], [8.0]])
+    optimiser = Muon([parameter], lr=0.1, weight_decay=0)
+    for _ in range(20):
+        parameter.grad = gradient.clone()
+        optimiser.step()
+    torch.testing.assert_close(parameter.detach(), parameter[:1].detach().expand(4, 1))
+    assert not torch.allclose(orthogonalise(gradient), orthogonalise(gradient)[:1])
+
+
+def test_a_zero_gradient_moves_nothing() -> None:
+    parameter = matrix(3, 2).requires_grad_()
+    before = parameter.detach().clone()
+    parameter.grad = torch.zeros(3, 2)
+    Muon([parameter], lr=0.1, weight_decay=0).step()
+    assert torch.equal(parameter.detach(), before)
 
 
 def test_what_has_no_gradient_stays() -> None:
