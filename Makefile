@@ -58,4 +58,5 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet -c constraints.txt setuptools
 	$(PIP) install -c constraints.txt --no-build-isolation --editable '.[dev]'
+	$(BIN)/python -m compileall -q charrnn
 	@touch $@

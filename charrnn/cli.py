@@ -26,6 +26,7 @@ from charrnn.terminal import abandon_output, finish_output, note, prepare_stream
 
 DEBUG_VARIABLE = "CHARRNN_DEBUG"
 USAGE_STATUS = 2
+BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 
 COMMANDS = {
     "train": "Train a model on text, or go on with an interrupted run.",
@@ -92,7 +93,18 @@ def main() -> None:
     """Run the command line and exit: 0 done, 1 error, 2 wrong usage, 130 or 143 interrupted."""
     signal.signal(signal.SIGTERM, _leave)
     prepare_streams()
+    if writes_one_text(sys.argv[1:]):
+        os.environ.setdefault(BLAS_THREADS, "1")
     sys.exit(run(sys.argv[1:]))
+
+
+def writes_one_text(arguments: list[str]) -> bool:
+    """Whether a command goes character by character, a vector at a time.
+
+    A second thread gains little there, and where another process makes it wait, it costs a
+    hundredfold. NumPy asks how many it may use when it is imported, before options are parsed.
+    """
+    return arguments[:1] == ["sample"] and not any(each.startswith("--num") for each in arguments)
 
 
 def run(arguments: list[str]) -> int:  # noqa: PLR0911 - one return for each way to end

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 import pytest
 
-from charrnn.cli import COMMANDS, program
+from charrnn.cli import COMMANDS, program, writes_one_text
 from charrnn.sampling import STRATEGIES
 from charrnn.training.settings import DEFAULTS, Settings
 from tests.conftest import Command
@@ -306,6 +306,23 @@ def test_text_k_is_the_same_however_many_there_are(
     assert len(set(five)) == 5
     single = charrnn("sample", *prose_c, "--length", "30", "--seed", "4").out
     assert single == five[0] + "\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "one"),
+    [
+        (["sample"], True),
+        (["sample", "--length", "5"], True),
+        (["sample", "--num", "64"], False),
+        (["sample", "--num=64"], False),
+        (["score", "-"], False),
+        ([], False),
+    ],
+)
+def test_only_a_single_sample_goes_without_a_second_thread(
+    arguments: list[str], one: bool
+) -> None:
+    assert writes_one_text(arguments) is one
 
 
 def test_json_samples_have_the_agreed_keys(charrnn: Command, prose_c: tuple[str, Path]) -> None:

@@ -8,7 +8,7 @@ Axes: N positions, V vocabulary entries, L lengths of context.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -36,59 +36,92 @@ class Fit:
     Attributes:
         exponents: (L, 2).
         network, ngram, together: nats per character of each on the text of the fit.
+        crossed: nats per character of each half of it, mixed as fitted on the other half.
     """
 
     exponents: Exponents
     network: float
     ngram: float
     together: float
+    crossed: float
 
     def figures(self) -> dict[str, float]:
         """Nats per character: of each and of what is used, the mixture if it helps."""
         return {
             "network_nats_per_character": self.network,
             "ngram_nats_per_character": self.ngram,
-            "nats_per_character": min(self.network, self.together),
+            "nats_per_character": self.together if self.helps else self.network,
         }
 
     @property
     def helps(self) -> bool:
-        """Whether the two are better than the network alone."""
-        return self.together < self.network
+        """Whether the two are better than the network alone, on text they were not fitted on."""
+        return self.crossed < self.network
 
 
 def fit_mixture(network: LanguageModel, ngram: NgramModel, documents: Documents) -> Fit:
     """The exponents with which the two together predict `documents` best."""
-    ours, theirs, matched, targets = _tables(network, ngram, documents)
-    common = _minimise(torch.full((1, 2), 0.5), ours, theirs, torch.zeros_like(matched), targets, 0)
-    start = common.repeat(ngram.order, 1)
-    exponents = _minimise(start, ours, theirs, matched, targets, PULL)
-    index = targets[:, None]
+    tables = _tables(network, ngram, documents)
+    exponents = _fit(tables, ngram.order)
+    half = len(tables.targets) // 2
+    first, second = tables.part(slice(half)), tables.part(slice(half, None))
+    crossed = first.loss(_fit(second, ngram.order)) + second.loss(_fit(first, ngram.order))
+    index = tables.targets[:, None]
     return Fit(
         exponents=exponents.numpy().astype(np.float32),
-        network=-float(ours.gather(1, index).mean()),
-        ngram=-float(theirs.gather(1, index).mean()),
-        together=float(_cross_entropy(exponents, ours, theirs, matched, targets)),
+        network=-float(tables.ours.gather(1, index).mean()),
+        ngram=-float(tables.theirs.gather(1, index).mean()),
+        together=float(tables.loss(exponents)) / len(index),
+        crossed=float(crossed) / len(index),
     )
 
 
-def _cross_entropy(
-    exponents: Tensor, ours: Tensor, theirs: Tensor, matched: Tensor, targets: Tensor
-) -> Tensor:
-    chosen = exponents[matched]  # (N, 2)
-    return cross_entropy(ours * chosen[:, :1] + theirs * chosen[:, 1:], targets)
+@dataclass(frozen=True)
+class _Tables:
+    """What the fit is made from.
+
+    Attributes:
+        ours, theirs: (N, V) log-probabilities of either model.
+        matched: (N,) how much of the context the n-gram model knows.
+        targets: (N,) what came.
+    """
+
+    ours: Tensor
+    theirs: Tensor
+    matched: Tensor
+    targets: Tensor
+
+    def part(self, which: slice) -> _Tables:
+        """Some of the positions."""
+        return _Tables(
+            self.ours[which], self.theirs[which], self.matched[which], self.targets[which]
+        )
+
+    def pooled(self) -> _Tables:
+        """The same, as if all lengths of context were one."""
+        return replace(self, matched=torch.zeros_like(self.matched))
+
+    def loss(self, exponents: Tensor) -> Tensor:
+        """The mixture's nats, of all positions together."""
+        chosen = exponents[self.matched]  # (N, 2)
+        mixed = self.ours * chosen[:, :1] + self.theirs * chosen[:, 1:]
+        return cross_entropy(mixed, self.targets, reduction="sum")
 
 
-def _minimise(
-    start: Tensor, ours: Tensor, theirs: Tensor, matched: Tensor, targets: Tensor, pull: float
-) -> Tensor:
+def _fit(tables: _Tables, lengths: int) -> Tensor:
+    """The best exponents (L, 2), drawn to those that are best for all lengths together."""
+    common = _minimise(torch.full((1, 2), 0.5), tables.pooled(), 0)
+    return _minimise(common.repeat(lengths, 1), tables, PULL)
+
+
+def _minimise(start: Tensor, tables: _Tables, pull: float) -> Tensor:
     exponents = start.clone().requires_grad_()
     optimiser = torch.optim.LBFGS([exponents], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
 
     def objective() -> Tensor:
         optimiser.zero_grad()
-        loss = _cross_entropy(exponents, ours, theirs, matched, targets)
-        loss = loss + pull / len(targets) * (exponents - start).square().sum()
+        loss = tables.loss(exponents) + pull * (exponents - start).square().sum()
+        loss = loss / max(1, len(tables.targets))
         torch.autograd.backward(loss)
         return loss
 
@@ -100,10 +133,7 @@ def _minimise(
     return found if torch.isfinite(found).all() else start
 
 
-def _tables(
-    network: LanguageModel, ngram: NgramModel, documents: Documents
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Log-probabilities of both (N, V) each, matched length (N,), what came (N,)."""
+def _tables(network: LanguageModel, ngram: NgramModel, documents: Documents) -> _Tables:
     sample = _beginning(documents, max(1, min(MAX_POSITIONS, MAX_CELLS // ngram.vocabulary_size)))
     ours, theirs, matched, targets = [], [], [], []
     network_state: State = None
@@ -118,7 +148,7 @@ def _tables(
         theirs.append(ngram.predict(counted))
         matched.append(ngram.features(counted)[0])
         targets.append(sample.ids[window.positions[window.counted]].astype(np.int64))
-    return (
+    return _Tables(
         torch.from_numpy(np.concatenate(ours)),
         torch.from_numpy(np.concatenate(theirs)),
         torch.from_numpy(np.concatenate(matched)),

@@ -89,6 +89,7 @@ def test_together_they_beat_both_on_the_text_of_the_fit(fit: Fit) -> None:
     assert fit.exponents.dtype == np.float32
     assert fit.helps
     assert fit.together < min(fit.network, fit.ngram) - 0.01
+    assert fit.together < fit.crossed < fit.together + 0.01
     assert fit.figures() == {
         "network_nats_per_character": fit.network,
         "ngram_nats_per_character": fit.ngram,
@@ -122,15 +123,18 @@ def test_a_partner_of_other_text_gets_next_to_no_say() -> None:
     fit = fit_mixture(network, stranger, source.documents(4000, 3))
     assert np.abs(fit.exponents[:, 1]).max() < 0.2
     assert fit.network - 0.002 < fit.together <= fit.network
+    assert not fit.helps
     mixed = Mixture(network, stranger, fit.exponents)
     further = source.documents(4000, 4)
     assert loss(mixed, further) == pytest.approx(loss(network, further), abs=0.002)
 
 
 def test_a_partner_that_does_not_help_is_not_in_the_figures(fit: Fit) -> None:
-    useless = replace(fit, together=fit.network)
-    assert not useless.helps
-    assert useless.figures()["nats_per_character"] == fit.network
+    for gain, helps in ((0.0, False), (-0.01, False), (0.01, True)):
+        changed = replace(fit, crossed=fit.network - gain)
+        assert changed.helps is helps
+        figure = changed.figures()["nats_per_character"]
+        assert figure == (fit.together if helps else fit.network)
 
 
 def test_only_the_beginning_of_a_long_text_is_used(
@@ -235,7 +239,7 @@ def test_a_partner_that_does_not_help_is_left_out_and_the_run_says_so(
 ) -> None:
     def useless(network: LanguageModel, ngram: NgramModel, documents: Documents) -> Fit:
         fit = fit_mixture(network, ngram, documents)
-        return replace(fit, together=fit.network + 0.01)
+        return replace(fit, crossed=fit.network + 0.01)
 
     monkeypatch.setattr("charrnn.training.run.fit_mixture", useless)
     result = train(charrnn)
