@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 from charrnn.training.threads import side_by_side
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-ITERATIONS = 4
+ITERATIONS = 3
 TINY = 1e-12
 
 
