@@ -26,7 +26,10 @@ MAX_CELLS = 1 << 23
 """N * V is at most about this: two tables of so many float32 are held."""
 PULL = 20.0
 """How many positions' worth a length's exponents are drawn to those of all lengths together."""
-ITERATIONS = 50
+TINY_PULL = 1e-3
+"""Where nothing tells, the exponents stay where they begin."""
+ITERATIONS = 30
+SMALLEST_STEP = 1e-5
 
 
 @dataclass(frozen=True)
@@ -103,34 +106,57 @@ class _Tables:
 
     def loss(self, exponents: Tensor) -> Tensor:
         """The mixture's nats, of all positions together."""
+        return cross_entropy(self._mixed(exponents), self.targets, reduction="sum")
+
+    def slopes(self, exponents: Tensor) -> tuple[Tensor, Tensor]:
+        """First (L, 2) and second (L, 2, 2) derivatives of the loss by the exponents.
+
+        They are the means and covariances of the log-probabilities under the mixture, as for every
+        log-linear model; a length's exponents have no effect on another's positions.
+        """
+        shares = self._mixed(exponents).softmax(-1)
+        sides = torch.stack((self.ours, self.theirs), 1)  # (N, 2, V)
+        means = torch.einsum("nsv,nv->ns", sides, shares)
+        seen = sides.gather(2, self.targets[:, None, None].expand(-1, 2, 1))[..., 0]
+        spread = (sides - means[..., None]) * shares.sqrt()[:, None]
+        covariances = spread @ spread.transpose(1, 2)  # (N, 2, 2)
+        first = torch.zeros_like(exponents).index_add_(0, self.matched, means - seen)
+        second = exponents.new_zeros(len(exponents), 2, 2)
+        return first, second.index_add_(0, self.matched, covariances)
+
+    def _mixed(self, exponents: Tensor) -> Tensor:
+        """Logits (N, V)."""
         chosen = exponents[self.matched]  # (N, 2)
-        mixed = self.ours * chosen[:, :1] + self.theirs * chosen[:, 1:]
-        return cross_entropy(mixed, self.targets, reduction="sum")
+        return self.ours * chosen[:, :1] + self.theirs * chosen[:, 1:]
 
 
 def _fit(tables: _Tables, lengths: int) -> Tensor:
     """The best exponents (L, 2), drawn to those that are best for all lengths together."""
-    common = _minimise(torch.full((1, 2), 0.5), tables.pooled(), 0)
+    common = _minimise(torch.full((1, 2), 0.5), tables.pooled(), TINY_PULL)
     return _minimise(common.repeat(lengths, 1), tables, PULL)
 
 
 def _minimise(start: Tensor, tables: _Tables, pull: float) -> Tensor:
-    exponents = start.clone().requires_grad_()
-    optimiser = torch.optim.LBFGS([exponents], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
+    """Newton's method, with steps halved until they lead downhill."""
 
-    def objective() -> Tensor:
-        optimiser.zero_grad()
-        loss = tables.loss(exponents) + pull * (exponents - start).square().sum()
-        loss = loss / max(1, len(tables.targets))
-        torch.autograd.backward(loss)
-        return loss
+    def objective(exponents: Tensor) -> float:
+        return float(tables.loss(exponents) + pull * (exponents - start).square().sum())
 
-    try:
-        optimiser.step(objective)
-    except RuntimeError:  # the line search overflows where a network is absurdly certain
-        return start
-    found = exponents.detach()
-    return found if torch.isfinite(found).all() else start
+    exponents, loss = start, objective(start)
+    for _ in range(ITERATIONS):
+        first, second = tables.slopes(exponents)
+        first = first + 2 * pull * (exponents - start)
+        second = second + 2 * pull * torch.eye(2)
+        step = torch.linalg.solve(second, first)
+        while objective(exponents - step) > loss and step.abs().max() > SMALLEST_STEP:
+            step = step / 2
+        found = objective(exponents - step)
+        if not found < loss:  # true for NaN, too
+            break
+        exponents, loss = exponents - step, found
+        if step.abs().max() < SMALLEST_STEP:
+            break
+    return exponents
 
 
 def _tables(network: LanguageModel, ngram: NgramModel, documents: Documents) -> _Tables:

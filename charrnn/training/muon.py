@@ -8,12 +8,9 @@ by the nearest (semi-)orthogonal one, found by Newton-Schulz iterations. And Nor
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
 from charrnn.training.threads import side_by_side
 
@@ -46,7 +43,7 @@ def orthogonalise(matrix: Tensor, precision: torch.dtype = torch.float32) -> Ten
     return orthogonal.T if tall else orthogonal
 
 
-class Muon(Optimizer):
+class Muon:
     """Nesterov momentum, orthogonalised, with decoupled weight decay.
 
     An update's size is the rate times sqrt(rows / columns), so that it changes a layer's output by
@@ -54,54 +51,53 @@ class Muon(Optimizer):
 
     Args:
         parameters: matrices.
-        lr: rate.
+        rate: of learning; may be changed between steps.
         momentum: share of the past in the running mean of gradients.
         row_momentum: share of the past in the running mean of each row's squared updates.
         weight_decay: decoupled, per unit of rate.
         precision: of the iteration's matrix products.
+
+    Attributes:
+        means: the running means of gradients, in the order of the parameters.
+        row_squares: those of squared updates, one for each row.
     """
 
     def __init__(
         self,
         parameters: Iterable[Tensor],
-        lr: float,
+        rate: float,
         momentum: float = 0.95,
         row_momentum: float = 0.95,
         weight_decay: float = 0.01,
         precision: torch.dtype = torch.float32,
     ) -> None:
-        super().__init__(
-            parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
-        )
+        self.parameters = list(parameters)
+        self.rate = rate
+        self.means = [torch.zeros_like(parameter) for parameter in self.parameters]
+        self.row_squares = [parameter.new_zeros(len(parameter)) for parameter in self.parameters]
+        self._momentum = momentum
         self._row_momentum = row_momentum
+        self._weight_decay = weight_decay
         self._precision = precision
 
-    def step(self) -> None:  # type: ignore[override]
-        """Update every parameter that has a gradient, side by side."""
-        for group in self.param_groups:
-            moved = [parameter for parameter in group["params"] if parameter.grad is not None]
-            for parameter in moved:
-                if not self.state[parameter]:
-                    self.state[parameter].update(
-                        momentum_buffer=torch.zeros_like(parameter),
-                        row_squares=parameter.new_zeros(len(parameter)),
-                    )
-            moved.sort(key=Tensor.numel, reverse=True)  # the longest first, or one thread waits
-            on_gpu = any(parameter.is_cuda for parameter in moved)
-            side_by_side(partial(self._update, group), moved, 1 if on_gpu else len(moved))
+    def step(self) -> None:
+        """Update every parameter by its gradient, side by side."""
+        # The largest first, or in the end one thread has it and the others wait.
+        order = sorted(range(len(self.parameters)), key=lambda at: -self.parameters[at].numel())
+        on_gpu = any(parameter.is_cuda for parameter in self.parameters)
+        side_by_side(self._update, order, 1 if on_gpu else len(order))
 
     @torch.no_grad()  # which holds for one thread
-    def _update(self, group: dict[str, Any], parameter: Tensor) -> None:
-        rate, momentum, decay = group["lr"], group["momentum"], group["weight_decay"]
+    def _update(self, at: int) -> None:
+        parameter, mean = self.parameters[at], self.means[at]
         gradient = parameter.grad
         assert gradient is not None
-        mean = self.state[parameter]["momentum_buffer"]
-        mean.lerp_(gradient, 1 - momentum)
-        update = orthogonalise(gradient.lerp(mean, momentum), self._precision)
-        update = self._even_out(update, self.state[parameter]["row_squares"])
+        mean.lerp_(gradient, 1 - self._momentum)
+        update = orthogonalise(gradient.lerp(mean, self._momentum), self._precision)
+        update = self._even_out(update, self.row_squares[at])
         rows, columns = parameter.shape
-        parameter.mul_(1 - rate * decay)
-        parameter.add_(update, alpha=-rate * (rows / columns) ** 0.5)
+        parameter.mul_(1 - self.rate * self._weight_decay)
+        parameter.add_(update, alpha=-self.rate * (rows / columns) ** 0.5)
 
     def _even_out(self, update: Tensor, row_squares: Tensor) -> Tensor:
         """Divide each row by what is usual for it, and keep the norm of the whole."""

@@ -144,18 +144,9 @@ def restore(trainer: Trainer, saved: SavedRun) -> None:
     device = trainer.network.output.weight.device
     weights = {name: arrays[f"network.{name}"] for name in trainer.network.state_dict()}
     trainer.network.load_state_dict(weights)
-    for name, parameter in trainer.network.named_parameters():
-        if trained_by_muon(name):
-            trainer.muon.state[parameter] = {
-                "momentum_buffer": arrays[f"muon.momentum.{name}"].to(device),
-                "row_squares": arrays[f"muon.rows.{name}"].to(device),
-            }
-        else:
-            trainer.adamw.state[parameter] = {
-                "step": arrays[f"adamw.step.{name}"],
-                "exp_avg": arrays[f"adamw.mean.{name}"].to(device),
-                "exp_avg_sq": arrays[f"adamw.square.{name}"].to(device),
-            }
+    for name, memory in _memories(trainer).items():
+        memory.copy_(arrays[name])
+    trainer.adamw.steps = saved.step
     carried = [arrays[name] for name in sorted(arrays) if name.startswith("state.")]
     if carried:
         precision = getattr(torch, trainer.settings.precision)
@@ -176,20 +167,29 @@ def network_architecture(settings: Settings, vocabulary_size: int) -> Architectu
 
 def _trainer_arrays(trainer: Trainer) -> dict[str, Array]:
     arrays = {f"network.{name}": array for name, array in trainer.weights().items()}
-    for name, parameter in trainer.network.named_parameters():
-        zeros = torch.zeros_like(parameter)
-        if trained_by_muon(name):
-            memory = trainer.muon.state.get(parameter, {})
-            arrays[f"muon.momentum.{name}"] = _array(memory.get("momentum_buffer", zeros))
-            arrays[f"muon.rows.{name}"] = _array(memory.get("row_squares", zeros[:, 0]))
-        else:
-            memory = trainer.adamw.state.get(parameter, {})
-            arrays[f"adamw.step.{name}"] = _array(memory.get("step", torch.tensor(0.0)))
-            arrays[f"adamw.mean.{name}"] = _array(memory.get("exp_avg", zeros))
-            arrays[f"adamw.square.{name}"] = _array(memory.get("exp_avg_sq", zeros))
+    arrays.update({name: _array(memory) for name, memory in _memories(trainer).items()})
     for number, part in enumerate(trainer.state or ()):
         arrays[f"state.{number}"] = _array(part)
     return arrays
+
+
+def _memories(trainer: Trainer) -> dict[str, torch.Tensor]:
+    """What the optimisers remember of each weight, by its name in the file."""
+    muon, adamw = trainer.muon, trainer.adamw
+    names = [name for name, _ in trainer.network.named_parameters()]
+    of_muon = [name for name in names if trained_by_muon(name)]
+    of_adamw = [name for name in names if not trained_by_muon(name)]
+    found: dict[str, torch.Tensor] = {}
+    for kind, owners, tensors in (
+        ("muon.mean", of_muon, muon.means),
+        ("muon.rows", of_muon, muon.row_squares),
+        ("adamw.mean", of_adamw, adamw.means),
+        ("adamw.square", of_adamw, adamw.squares),
+    ):
+        found.update(
+            {f"{kind}.{name}": each for name, each in zip(owners, tensors, strict=True)}
+        )
+    return found
 
 
 def _array(tensor: torch.Tensor) -> Array:
@@ -210,10 +210,9 @@ def _expected_arrays(description: Description) -> dict[str, Specification]:
     expected = {f"network.{name}": spec for name, spec in network.items()}
     for name, spec in network.items():
         if trained_by_muon(name):
-            expected[f"muon.momentum.{name}"] = spec
+            expected[f"muon.mean.{name}"] = spec
             expected[f"muon.rows.{name}"] = ("float32", spec[1][:1])
         else:
-            expected[f"adamw.step.{name}"] = ("float32", ())
             expected[f"adamw.mean.{name}"] = expected[f"adamw.square.{name}"] = spec
     if description.get("has_best") is True:
         expected.update({f"best.{name}": spec for name, spec in network.items()})

@@ -15,11 +15,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
-import torch._dynamo  # an optimiser imports it anyway; here a signal does no harm (see signals.py)
 from torch import nn
 
 from charrnn.corpus import Documents
@@ -28,6 +26,7 @@ from charrnn.models.architecture import Architecture
 from charrnn.models.cells import Array
 from charrnn.models.torch_rnn import Network, TorchRNN, TorchState
 from charrnn.scoring import score_spans
+from charrnn.training.adamw import AdamW
 from charrnn.training.batches import Batch, Batches
 from charrnn.training.muon import Muon
 from charrnn.training.settings import Settings
@@ -35,7 +34,6 @@ from charrnn.training.shards import Gradients
 
 FINAL_RATE = 0.02
 """The rates end at this share of their peak."""
-ADAM_BETAS = (0.9, 0.99)
 
 
 @dataclass
@@ -149,12 +147,8 @@ class Trainer:
     def _set_rates(self) -> float:
         # The first step has a rate too: with progress taken at its end, warm-up never gives 0.
         factor = rate_factor(self.schedule.progress(self.step + 1), self.settings.warmup)
-        for optimiser, peak in (
-            (self.muon, self.settings.muon_rate),
-            (self.adamw, self.settings.rate),
-        ):
-            for group in optimiser.param_groups:
-                group["lr"] = peak * factor
+        self.muon.rate = self.settings.muon_rate * factor
+        self.adamw.rate = self.settings.rate * factor
         return factor
 
     def validate(self, documents: Documents, check: Callable[[], None]) -> float:
@@ -189,25 +183,17 @@ def trained_by_muon(name: str) -> bool:
     return name.startswith("rnn.weight")
 
 
-def _optimisers(network: Network, settings: Settings) -> tuple[Muon, torch.optim.AdamW]:
+def _optimisers(network: Network, settings: Settings) -> tuple[Muon, AdamW]:
     named = dict(network.named_parameters())
-    precision = getattr(torch, settings.precision)
     muon = Muon(
         [value for name, value in named.items() if trained_by_muon(name)],
-        lr=settings.muon_rate,
+        rate=settings.muon_rate,
         weight_decay=settings.weight_decay,
-        precision=precision,
+        precision=getattr(torch, settings.precision),
     )
-    rest = [value for name, value in named.items() if not trained_by_muon(name)]
-    groups: list[dict[str, Any]] = [
-        {"params": [value for value in rest if value.dim() > 1]},
-        {"params": [value for value in rest if value.dim() == 1], "weight_decay": 0.0},
-    ]
-    adamw = torch.optim.AdamW(
-        groups,
-        lr=settings.rate,
-        betas=ADAM_BETAS,
+    adamw = AdamW(
+        [value for name, value in named.items() if not trained_by_muon(name)],
+        rate=settings.rate,
         weight_decay=settings.weight_decay,
-        fused=True,
     )
     return muon, adamw

@@ -21,7 +21,7 @@ from charrnn.scoring import evaluate_documents
 from charrnn.training.mixing import Fit, fit_mixture
 from tests.conftest import Command
 from tests.faults_support import TINY
-from tests.support import Result, TableModel, Trained, names, prose
+from tests.support import QUICK, Result, TableModel, Trained, names, prose
 
 V = 8
 FIRST = 2
@@ -285,14 +285,17 @@ def test_an_ngram_model_alone_does_all_that_a_model_does(
     assert "--no-ngram" in refused.err
 
 
-def test_lines_train_with_a_partner_too(charrnn: Command, names_model: Trained) -> None:
-    found = info(charrnn, names_model.run)
+def test_lines_train_with_a_partner_too(charrnn: Command) -> None:
+    Path("names.txt").write_text("".join(f"{name}\n" for name in names(600)))
+    result = charrnn("train", "names.txt", "-o", "run", "--lines", "--steps", "60", *QUICK)
+    assert result.status == 0, result.err
+    found = info(charrnn, "run")
     assert found["documents"] == "lines"
     assert found["ngram"] is not None
     assert found["training"]["nats_per_character"] < found["training"][
         "network_nats_per_character"
     ]
     samples = charrnn(
-        "sample", "-c", names_model.run, "--num", "5", "--seed", "1", "--json"
+        "sample", "-c", "run", "--num", "5", "--seed", "1", "--json"
     ).out.splitlines()
     assert all(len(json.loads(each)["text"]) < 100 for each in samples)
