@@ -7,18 +7,20 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from charrnn import cli
 from charrnn.models.torch_rnn import TorchRNN
 from charrnn.training import run as training_run
 from charrnn.training import state
+from charrnn.training.shards import shards_for
 from charrnn.training.trainer import Trainer
 from tests.conftest import Command
 from tests.faults_support import TINY, Launcher, forged, history, one_line_error, parts
@@ -99,6 +101,16 @@ class Uninterrupted:
         return self._made[options]
 
 
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """As many as it takes for a batch to be split."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    assert shards_for(16, "cpu") == 2
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Uninterrupted:
     return Uninterrupted(tmp_path_factory.mktemp("uninterrupted"))
@@ -126,6 +138,19 @@ def test_a_run_interrupted_anywhere_ends_as_if_left_alone(
     assert (Path("run") / "model.safetensors").exists()
     assert train("run", *CONFIGURATIONS[name]) == 0
     assert_same("run", expected)
+
+
+@pytest.mark.parametrize("at", [0, 5, 11])
+@pytest.mark.parametrize("name", ["dropout", "gru-lines-bfloat16"])
+def test_texts_that_are_shared_out_to_threads_change_nothing(
+    name: str, at: int, two_threads: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert train("whole", *CONFIGURATIONS[name]) == 0
+    with monkeypatch.context() as patch:
+        signal_at(patch, "step", at)
+        assert train("run", *CONFIGURATIONS[name]) == 130
+    assert train("run", *CONFIGURATIONS[name]) == 0
+    assert_same("run", Path("whole"))
 
 
 def test_the_steps_reach_over_the_edges_of_epochs(charrnn: Command) -> None:
