@@ -24,13 +24,24 @@ from charrnn.training.trainer import Trainer
 from charrnn.vocabulary import EOS
 
 DEFAULT_MINUTES = 5.0
+VALIDATION_CHARACTERS = 5_000
+MAX_VALIDATION = 0.1
+"""So many characters are held out by default, but at most this fraction of the text, and at least
+the default one."""
 MIN_CHARACTERS = 16
 """A shorter training text is refused: there is nothing to predict from."""
-WIDTHS = ((300, 96), (2_000, 192), (12_000, 256), (60_000, 384), (math.inf, 512))
-"""(limit, hidden): with room for fewer steps of the default network than the limit, this wide."""
-DROPOUTS = ((2.0, 0.0), (12.0, 0.1), (40.0, 0.2), (math.inf, 0.3))
+SIZES = (
+    (250, {"hidden": 96, "chunk": 24}),
+    (1_000, {"hidden": 128, "chunk": 32}),
+    (2_000, {"hidden": 192, "chunk": 32}),
+    (6_000, {"hidden": 256, "chunk": 48}),
+    (40_000, {"hidden": 384, "chunk": 64}),
+    (math.inf, {"hidden": 512, "chunk": 64}),
+)
+"""(limit, sizes): with room for fewer steps of the default network than the limit, such sizes."""
+DROPOUTS = ((2.0, 0.0), (8.0, 0.05), (16.0, 0.1), (40.0, 0.2), (math.inf, 0.3))
 """(limit, dropout): where the default network would read the text less often than the limit."""
-MEASURED_SHARE = 0.01
+MEASURED_SHARE = 0.005
 """Of the budget: how long each speed is measured, within the limits below (seconds)."""
 MEASURED_LIMITS = (0.3, 3.0)
 VALIDATION_SHARE = 0.02
@@ -73,11 +84,12 @@ class Budget:
 
 @dataclass(frozen=True)
 class Text:
-    """A corpus made ready: what is trained on, and what is held out."""
+    """A corpus made ready: what is trained on, what is held out, and what fraction that is."""
 
     corpus: Corpus
     training: Ids
     validation: Documents
+    held_out: float
 
     def batches(self, settings: Settings) -> Batches:
         """The training text in the order of training."""
@@ -93,12 +105,14 @@ class Text:
         return Trainer(settings, architecture, self.batches(settings), device)
 
 
-def prepare_text(corpus: Corpus, validation: float) -> Text:
-    """Split `corpus` for training.
+def prepare_text(corpus: Corpus, validation: float | None) -> Text:
+    """Split `corpus` for training; the fraction held out depends on its length, if not given.
 
     Raises:
         CorpusError: it is too short.
     """
+    if validation is None:
+        validation = validation_for(corpus.characters)
     training, held_out = corpus.split(validation)
     characters = len(training) - count_id(training, EOS)
     if characters < MIN_CHARACTERS:
@@ -107,7 +121,17 @@ def prepare_text(corpus: Corpus, validation: float) -> Text:
             f"{', '.join(corpus.names)} is too short to train on: {corpus.characters} characters, "
             f"of which {characters} are for training; it must have about {needed} or more"
         )
-    return Text(corpus, training, held_out)
+    return Text(corpus, training, held_out, validation)
+
+
+def validation_for(characters: int) -> float:
+    """The fraction of a corpus of so many characters that is held out by default.
+
+    What is held out would have taught the most about what follows it, so it is as little as gives
+    a usable figure (tests/benchmarks/README.md); of a short text, that is more of it.
+    """
+    wanted = VALIDATION_CHARACTERS / max(1, characters)
+    return float(f"{min(MAX_VALIDATION, max(DEFAULTS.validation, wanted)):.2g}")
 
 
 def choose_device(wanted: str) -> str:
@@ -135,7 +159,8 @@ def choose_settings(
         elapsed: seconds that the command has taken so far.
     """
     begun = time.monotonic()
-    settings = replace(DEFAULTS, **{"precision": _native_precision(device), **requested})
+    chosen = {"precision": _native_precision(device), "validation": text.held_out}
+    settings = replace(DEFAULTS, **{**chosen, **requested})
     if budget.minutes is None:
         per_epoch = text.batches(settings).per_epoch
         steps = budget.steps or max(1, round((budget.epochs or 0) * per_epoch))
@@ -145,8 +170,7 @@ def choose_settings(
     low, high = MEASURED_LIMITS
     measured = min(high, max(low, seconds * MEASURED_SHARE))
     possible = seconds / _seconds_per_step(text.trainer(settings, device), measured)
-    chosen = sizes_for(possible, text)
-    settings = replace(settings, **{**chosen, **requested})
+    settings = replace(settings, **{**sizes_for(possible, text), **requested})
     trainer = text.trainer(settings, device)
     per_step = _seconds_per_step(trainer, measured)
     per_validation = _seconds_per_validation(trainer, text.validation)
@@ -161,11 +185,11 @@ def choose_settings(
 
 
 def sizes_for(steps: float, text: Text) -> dict[str, Any]:
-    """Width and dropout for a budget of so many steps of the default network."""
-    hidden = next(hidden for limit, hidden in WIDTHS if steps < limit)
+    """Width, chunk and dropout for a budget of so many steps of the default network."""
+    sizes = next(sizes for limit, sizes in SIZES if steps < limit)
     epochs = steps * DEFAULTS.batch * DEFAULTS.chunk / len(text.training)
     dropout = next(dropout for limit, dropout in DROPOUTS if epochs < limit)
-    return {"hidden": hidden, "dropout": dropout}
+    return {**sizes, "dropout": dropout}
 
 
 def _seconds_per_step(trainer: Trainer, seconds: float) -> float:

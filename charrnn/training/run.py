@@ -120,7 +120,7 @@ def train(order: Order, listen: Listener) -> None:
     corpus = load_corpus(
         order.corpora, order.reading, order.requested.get("min_count", DEFAULTS.min_count)
     )
-    text = prepare_text(corpus, order.requested.get("validation", DEFAULTS.validation))
+    text = prepare_text(corpus, order.requested.get("validation"))
     device = choose_device(order.device)
     make_directory(order.output)
     with ExitStack() as stack:
@@ -142,7 +142,7 @@ def train(order: Order, listen: Listener) -> None:
 
 
 def _train_ngram_alone(order: Order, text: Text, listen: Listener) -> None:
-    settings = replace(DEFAULTS, **order.requested)
+    settings = replace(DEFAULTS, **{"validation": text.held_out, **order.requested})
     if not settings.ngram_order:
         raise SettingsError("--cell none leaves the n-gram model alone; give it an --ngram-order")
     _tell_start(order, text, listen, settings, {"steps": 0, "device": "cpu"})

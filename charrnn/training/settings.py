@@ -51,20 +51,20 @@ class Settings:
 
     cell: str = "lstm"
     layers: int = 2
-    hidden: int = 192
+    hidden: int = 256
     embedding: int = 64
-    dropout: float = 0.1
-    chunk: int = 32
+    dropout: float = 0.05
+    chunk: int = 48
     batch: int = 32
-    steps: int = 6000
+    steps: int = 3000
     muon_rate: float = 0.02
     rate: float = 6e-3
     weight_decay: float = 0.01
     clip: float = 1.0
     warmup: float = 0.05
-    validate_every: int = 500
+    validate_every: int = 300
     patience: int = 10
-    validation: float = 0.02
+    validation: float = 0.005
     min_count: int = 1
     ngram_order: int = 8
     precision: str = "float32"

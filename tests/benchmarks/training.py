@@ -20,7 +20,7 @@ from charrnn.models.architecture import Architecture
 from charrnn.models.torch_rnn import Network
 from charrnn.training.plan import Budget, Text, choose_settings, prepare_text
 from charrnn.training.run import Order, train
-from charrnn.training.settings import DEFAULTS, Settings
+from charrnn.training.settings import Settings
 from tests.benchmarks.material import MEGABYTE, text
 from tests.benchmarks.measure import Row, paired, rate
 
@@ -41,7 +41,7 @@ def _corpus() -> Iterator[Path]:
 
 
 def _prepare(path: Path) -> tuple[Text, Settings]:
-    prepared = prepare_text(load_corpus([str(path)], Reading()), DEFAULTS.validation)
+    prepared = prepare_text(load_corpus([str(path)], Reading()), None)
     return prepared, choose_settings(REQUESTED, Budget(steps=STEPS), prepared, "cpu", 0)
 
 

@@ -18,6 +18,7 @@ from charrnn.training.plan import (
     describe,
     prepare_text,
     sizes_for,
+    validation_for,
 )
 from charrnn.training.settings import DEFAULTS, Settings
 from tests.support import prose
@@ -28,7 +29,7 @@ SMALL: dict[str, Any] = {
 }
 
 
-def text_of(text: str, lines: bool = False, validation: float = 0.1) -> Text:
+def text_of(text: str, lines: bool = False, validation: float | None = 0.1) -> Text:
     Path("corpus.txt").write_text(text)
     return prepare_text(load_corpus(["corpus.txt"], Reading(lines=lines)), validation)
 
@@ -58,6 +59,26 @@ def test_a_text_too_short_to_train_on_is_refused(validation: float, needed: int)
         text_of("too short", validation=validation)
     # and as long as it says is long enough, but for rounding
     assert text_of("x" * (needed + 1), validation=validation).training.size >= MIN_CHARACTERS
+
+
+@pytest.mark.parametrize(
+    ("characters", "fraction"),
+    [
+        (1, 0.1), (49_999, 0.1), (100_000, 0.05), (300_000, 0.017), (1_000_000, 0.005),
+        (10**9, 0.005),
+    ],
+)
+def test_of_a_short_text_a_larger_part_is_held_out(characters: int, fraction: float) -> None:
+    assert validation_for(characters) == fraction
+
+
+def test_the_fraction_is_chosen_only_if_it_is_not_given() -> None:
+    chosen = text_of(prose(200), validation=None)
+    assert chosen.held_out == validation_for(chosen.corpus.characters)
+    given = text_of(prose(200), validation=0.3)
+    assert given.held_out == 0.3
+    for text in (chosen, given):
+        assert choose(text, steps=1).validation == text.held_out
 
 
 def test_a_text_is_split_and_read_in_its_way() -> None:
