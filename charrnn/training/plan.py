@@ -49,9 +49,9 @@ VALIDATION_SHARE = 0.02
 VALIDATIONS = (3, 20)
 FEWEST_MEASURED = 5
 MEASURED_VALIDATION = 16_384
-CLOSING_SECONDS = 0.5
+CLOSING_SECONDS = 0.4
 """For saving and leaving, after the last step."""
-MIXING_SECONDS = 1.0
+MIXING_SECONDS = 0.6
 """For fitting the mixture, besides."""
 NATIVE_SPEED_UP = 1.3
 

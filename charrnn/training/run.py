@@ -62,8 +62,8 @@ MAX_NAMES = 100
 """Names of corpora that a checkpoint tells."""
 NOTABLE_CHANGE = 0.03
 """Of the steps that are left: a smaller change of speed does not move the end."""
-LARGE_CHANGE = 0.2
-"""A larger one is told."""
+LARGE_CHANGE = 0.1
+"""Of all steps: a larger one is told."""
 SAME_SIGNAL_SECONDS = 0.2
 """`timeout` and others signal a process and then its group: a process is told twice at once."""
 
@@ -472,10 +472,11 @@ class _Run:
         left = self._order.budget.minutes * 60 - self._elapsed() - closing_seconds(self._settings)
         possible = step + int(left / pulse.seconds_per_step())
         total = max(step + 1, possible)
-        change = abs(total - schedule.total) / (total - step)
-        if step < schedule.total and change > NOTABLE_CHANGE:
+        change = abs(total - schedule.total)
+        if step < schedule.total and change > NOTABLE_CHANGE * (total - step):
+            large = change > LARGE_CHANGE * schedule.total
             schedule.end_at(total, step)
-            if change > LARGE_CHANGE:
+            if large:
                 self._warn(f"the machine's speed has changed: now {total:,} steps within --minutes")
 
     def _show_sample(self) -> None:
