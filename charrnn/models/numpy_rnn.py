@@ -10,6 +10,7 @@ Axes: B texts, T positions, V vocabulary entries, H hidden units, G gates.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TypeAlias
 
 import numpy as np
@@ -17,6 +18,9 @@ import numpy as np
 from charrnn.models.architecture import Architecture
 from charrnn.models.cells import CELLS, Array, CellState
 from charrnn.models.language_model import LogProbabilities, Rows, Tokens, log_sum_exp
+
+CACHED_CELLS = 1 << 20
+"""As many float32 fit in a processor's second or third cache, with room for more."""
 
 RNNState: TypeAlias = tuple[CellState, ...]
 """One cell state per layer."""
@@ -75,18 +79,30 @@ class NumpyRNN:
 
     def forward(self, tokens: Tokens, state: RNNState) -> tuple[LogProbabilities, RNNState]:
         """Read `tokens` (B, T) -> log-probabilities (B, T, V), state."""
-        hidden, state = self._hidden(tokens, state)
-        return self._predict(hidden).transpose(1, 0, 2), state
+        predicted = np.empty((*tokens.shape, self.vocabulary_size), np.float32)
+        for span in self._spans(*tokens.shape):
+            hidden, state = self._hidden(tokens[:, span], state)
+            predicted[:, span] = self._predict(hidden).transpose(1, 0, 2)
+        return predicted, state
 
     def score(
         self, tokens: Tokens, targets: Tokens, state: RNNState
     ) -> tuple[LogProbabilities, RNNState]:
         """Read `tokens` (B, T) -> log-probability of `targets` (B, T), state."""
-        hidden, state = self._hidden(tokens, state)
-        logits = self._logits(hidden)  # (T, B, V)
-        chosen: Array = np.take_along_axis(logits, targets.T[..., None].astype(np.intp), -1)[..., 0]
-        chosen = chosen - log_sum_exp(logits)[..., 0]
-        return chosen.T, state
+        chosen = np.empty(tokens.shape, np.float32)
+        for span in self._spans(*tokens.shape):
+            hidden, state = self._hidden(tokens[:, span], state)
+            logits = self._logits(hidden)  # (T, B, V)
+            wanted = targets[:, span].T[..., None].astype(np.intp)
+            seen = np.take_along_axis(logits, wanted, -1) - log_sum_exp(logits)
+            chosen[:, span] = seen[..., 0].T
+        return chosen, state
+
+    def _spans(self, texts: int, positions: int) -> Iterator[slice]:
+        """Stretches of the positions, so short that the gates' inputs stay in the cache."""
+        width = self._recurrent[0].shape[1]  # G*H
+        size = max(1, CACHED_CELLS // (max(1, texts) * width))
+        return (slice(at, at + size) for at in range(0, positions, size))
 
     def _hidden(self, tokens: Tokens, state: RNNState) -> tuple[Array, RNNState]:
         """The last layer's hidden states (T, B, H); time first keeps each step contiguous."""

@@ -24,6 +24,7 @@ from charrnn.training.threads import side_by_side
 MIN_ROWS = 8
 """Fewer texts than this are not worth a thread."""
 
+
 def shards_for(rows: int, device: str) -> int:
     """Into how many shards a batch of `rows` texts is split."""
     return 1 if device == "cuda" else max(1, min(torch.get_num_threads(), rows // MIN_ROWS))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from functools import partial
+from itertools import product
 
 import numpy as np
 import torch
@@ -128,27 +129,29 @@ def generate_some(model: LanguageModel, texts: int) -> None:
 
 def many_streams() -> list[Row]:
     """`sample --num 64`."""
-    model = networks(DEFAULTS.hidden).model
-    pair = paired(
-        lambda: generate_some(model, SIDE_BY_SIDE), lambda: generate_some(model, 1), ROUNDS
-    )
-    share = pair.speed_up * SIDE_BY_SIDE
-    step = paired(lambda: generate_some(model, 1), lambda: step_model(model), ROUNDS)
-    return [
-        Row(
-            f"sample --num {SIDE_BY_SIDE} against one stream, hidden {DEFAULTS.hidden}",
-            rate(SIDE_BY_SIDE * STEPS, pair.ours),
-            rate(STEPS, pair.theirs),
-            share,
-            target=8,
-        ),
-        Row(
-            f"one stream, sampled against only computed, hidden {DEFAULTS.hidden}",
-            micro(step.ours / STEPS),
-            micro(step.theirs / STEPS),
-            step.speed_up,
-        ),
-    ]
+    rows = []
+    for hidden in (SIZES[0], DEFAULTS.hidden):
+        model = networks(hidden).model
+        pair = paired(
+            partial(generate_some, model, SIDE_BY_SIDE), partial(generate_some, model, 1), ROUNDS
+        )
+        step = paired(partial(generate_some, model, 1), partial(step_model, model), ROUNDS)
+        rows += [
+            Row(
+                f"sample --num {SIDE_BY_SIDE} against one stream, hidden {hidden}",
+                rate(SIDE_BY_SIDE * STEPS, pair.ours),
+                rate(STEPS, pair.theirs),
+                pair.speed_up * SIDE_BY_SIDE,
+                target=8,
+            ),
+            Row(
+                f"one stream, sampled against only computed, hidden {hidden}",
+                micro(step.ours / STEPS),
+                micro(step.theirs / STEPS),
+                step.speed_up,
+            ),
+        ]
+    return rows
 
 
 def lines(count: int) -> Documents:
@@ -190,9 +193,11 @@ def score_step_by_step(network: Network, documents: Documents) -> list[float]:
 def scoring() -> list[Row]:
     """Many lines, against one by one through nn.LSTM, a line a call and a character a call."""
     rows = []
-    for count, target, rounds in ((FEW_LINES, 5.0, 5), (MANY_LINES, 15.0, 3)):
+    for hidden, (count, target, rounds) in product(
+        (SIZES[0], DEFAULTS.hidden), ((FEW_LINES, 5.0, 5), (MANY_LINES, 15.0, 3))
+    ):
         documents = lines(count)
-        pairing = networks(DEFAULTS.hidden, int(documents.ids.max()) + 1)
+        pairing = networks(hidden, int(documents.ids.max()) + 1)
         for name, score, timed in (
             ("line by line", score_one_by_one, TIMED_LINES),
             ("step by step", score_step_by_step, STEPPED_LINES),
@@ -207,7 +212,7 @@ def scoring() -> list[Row]:
             )
             rows.append(
                 Row(
-                    f"scoring {count:,} lines, hidden {DEFAULTS.hidden}, against nn.LSTM {name}",
+                    f"scoring {count:,} lines, hidden {hidden}, against nn.LSTM {name}",
                     rate(documents.characters, pair.ours),
                     rate(sample.characters, pair.theirs),
                     pair.speed_up * documents.characters / sample.characters,
