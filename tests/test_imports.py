@@ -20,7 +20,7 @@ PACKAGE = REPOSITORY / "charrnn"
 
 ORDER = (  # each room imports only from rooms before it, or beside it
     ("errors",),
-    ("files", "signals", "terminal"),
+    ("allocator", "files", "signals", "terminal"),
     ("vocabulary", "models.architecture", "models.cells", "models.language_model"),
     ("tensor_file", "corpus", "models.ngram_counts"),
     ("checkpoint",),

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from charrnn.allocator import keep_freed_memory
 from charrnn.api import TrainedModel
 from charrnn.terminal import note
 
@@ -63,6 +64,7 @@ def ngram_option(function: Command) -> Command:
 
 def open_model(checkpoint: str | None, device: str, no_ngram: bool) -> TrainedModel:
     """The model to use; says on stderr which one that is, if it was not named."""
+    keep_freed_memory()
     model = TrainedModel.open(checkpoint, device, not no_ngram)
     if checkpoint is None:
         note(f"checkpoint: {model.path}")

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from charrnn.allocator import keep_freed_memory
 from charrnn.checkpoint import RUNS
 from charrnn.cli import BEGUN
 from charrnn.corpus import ERRORS, Reading
@@ -18,7 +19,6 @@ from charrnn.errors import SettingsError
 from charrnn.models.cells import CELLS
 from charrnn.signals import leaving_at_once
 from charrnn.terminal import Output, note
-from charrnn.training.allocator import keep_freed_memory
 from charrnn.training.settings import DEFAULTS, DEVICES, NO_NETWORK, PRECISIONS, Settings
 
 CHOICES = {"cell": (*CELLS, NO_NETWORK), "precision": PRECISIONS}

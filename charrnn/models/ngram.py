@@ -34,7 +34,7 @@ BLOCK_CELLS = 1 << 18
 
 
 class NgramModel:
-    """The n-gram model as a LanguageModel; about 20 bytes of memory per n-gram, 36 while loading.
+    """The n-gram model as a LanguageModel; about 22 bytes of memory per n-gram, 36 while loading.
 
     Feed EOS first: it stands for the start of a text, and no context reaches back beyond it.
 
@@ -50,10 +50,11 @@ class NgramModel:
         # Every array ends with an entry for what was never seen.
         self._gamma = np.ones(self._unseen + 1, np.float32)  # share left to the shorter context
         self._total = np.zeros(self._unseen + 1, np.uint32)  # sum of the continuations' counts
+        self._share = np.zeros(self._unseen + 1, np.float32)  # one over that
         # The continuations of context c have the places first[c] to first[c + 1].
         self._first = np.zeros(self._unseen + 2, np.uint32)
         places = sum(sizes[1:])
-        self._weight = np.zeros(places + 1, np.float32)  # discounted count over total
+        self._discounted = np.zeros(places + 1, np.float32)  # counts, less what is taken from them
         self._character = np.zeros(places + 1, np.min_scalar_type(size - 1))
         largest = (self._unseen + 1) * size
         self._key = np.full(places + 1, largest, np.uint32 if largest < 1 << 32 else np.uint64)
@@ -74,11 +75,11 @@ class NgramModel:
         left = _family_sums(taken, ends) + dropped
         share = 1 / np.maximum(total, 1)
         self._total[contexts] = total
+        self._share[contexts] = share
         self._gamma[contexts] = np.where(total > 0, left * share, 1)
         self._first[contexts.start + 1 : contexts.stop + 1] = ends + places.start
-        weight, key = self._weight[places], self._key[places]
-        np.subtract(count, taken, out=weight)
-        weight *= np.repeat(share.astype(np.float32), children)
+        np.subtract(count, taken, out=self._discounted[places])
+        key = self._key[places]
         numbers = np.arange(contexts.start, contexts.stop, dtype=key.dtype)
         key[:] = np.repeat(numbers * key.dtype.type(self.vocabulary_size), children)
         key += arrays[f"ngram.{k + 1}.character"]
@@ -166,7 +167,7 @@ class NgramModel:
         for length in range(contexts.shape[-1] - 1, -1, -1):
             context = contexts[..., length]
             probability *= self._gamma[context]
-            probability += self._weight[self._find(context, targets)]
+            probability += self._share[context] * self._discounted[self._find(context, targets)]
         return np.log(probability).astype(np.float32)
 
     def features(self, contexts: Contexts) -> tuple[Integers, Integers]:
@@ -216,7 +217,8 @@ class NgramModel:
         owner = np.repeat(np.arange(pairs * lengths), children)  # which context each belongs to
         place = np.arange(len(owner)) + (start - ends + children)[owner]
         cell = self._character[place] + (owner // max(lengths, 1)) * size
-        weight = self._weight[place] * scale[:, :-1].ravel()[owner]
+        share = scale[:, :-1] * self._share[contexts]  # (P, L)
+        weight = self._discounted[place] * share.ravel()[owner]
         found = np.bincount(cell, weight, pairs * size).reshape(pairs, size)  # (P, V)
         return np.log(found + scale[:, -1:] * self._shortest).astype(np.float32)
 

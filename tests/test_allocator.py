@@ -5,7 +5,7 @@ import platform
 
 import pytest
 
-from charrnn.training.allocator import KEPT_BYTES, LARGEST_BLOCK_KEPT, keep_freed_memory
+from charrnn.allocator import KEPT_BYTES, LARGEST_BLOCK_KEPT, keep_freed_memory
 
 
 class Library:
@@ -19,18 +19,16 @@ class Library:
         return 1
 
 
-@pytest.mark.parametrize(
-    ("name", "told"),
-    [("glibc", [(-1, KEPT_BYTES), (-3, LARGEST_BLOCK_KEPT)]), ("", [])],
-)
-def test_only_glibc_is_told(
-    name: str, told: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_library_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     library = Library()
-    monkeypatch.setattr(platform, "libc_ver", lambda: (name, ""))
     monkeypatch.setattr(ctypes, "CDLL", lambda path: library)
     keep_freed_memory()
-    assert library.told == told
+    assert library.told == [(-1, KEPT_BYTES), (-3, LARGEST_BLOCK_KEPT)]
+
+
+def test_a_library_without_it_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda path: object())
+    keep_freed_memory()
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
