@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import sys
 import time
@@ -87,8 +88,12 @@ class Output:
         self.write(text + "\n")
 
     def record(self, record: Mapping[str, Any]) -> None:
-        """Write one JSON object on a line of its own."""
-        self._stream.write(json.dumps(record) + "\n")
+        """Write one JSON object on a line of its own; infinity, which JSON lacks, as null."""
+        written = {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in record.items()
+        }
+        self._stream.write(json.dumps(written) + "\n")
         self._stream.flush()
 
 

@@ -47,6 +47,14 @@ def test_records_are_json_in_ascii_one_a_line(capsys: pytest.CaptureFixture[str]
     assert json.loads(line) == {"text": "é\n\x1b", "nats": 1.5}
 
 
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
+def test_what_json_cannot_say_is_null(
+    value: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Output().record({"perplexity": value})
+    assert capsys.readouterr().out == '{"perplexity": null}\n'
+
+
 def test_a_note_is_one_line_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     note("bad name: a\nb\x1b")
     captured = capsys.readouterr()
