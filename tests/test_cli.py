@@ -655,7 +655,7 @@ WRONG = [
     # arguments, exit status, what the line says, what it advises
     ("train missing.txt", 1, "cannot read missing.txt: no such file", "name a text file"),
     ("train empty.txt", 1, "empty.txt is empty", "needs text"),
-    ("train short.txt", 1, "short.txt is too short to train on: 15 characters", "17 or more"),
+    ("train short.txt", 1, "short.txt is too short to train on: 15 characters", "18 or more"),
     ("train short.txt --lines", 1, "too short to train on", "or more"),
     ("train no_texts", 1, "no_texts has no *.txt file", "name the files"),
     ("train bad.txt", 1, "byte 0xff at offset 1,234", "--encoding"),
@@ -764,7 +764,7 @@ def test_what_goes_wrong_is_one_line_with_a_remedy(
         (("sample", "-c", "RUN", "--temperature", "-1"), b"", 2, "--temperature", "0 or more"),
         (("sample", "-c", "RUN", "--temperature", "x"), b"", 2, "'x' is not", "--help"),
         (("sample", "-c", "unknown"), b"", 1, "no checkpoint unknown", "name a run directory"),
-        (("train", "short.txt", "-o", "run"), b"", 1, "too short", "17 or more"),
+        (("train", "short.txt", "-o", "run"), b"", 1, "too short", "18 or more"),
         (("score", "-c", "RUN", "-"), b"a\nb\xff", 1, "byte 0xff at offset 3", "convert it"),
         (("train", "-", "-o", "run"), b"a" * 99 + b"\xff", 1, "at offset 99", "--encoding"),
         (("sample",), b"", 1, "there is no trained model", "charrnn train CORPUS"),

@@ -24,8 +24,7 @@ from charrnn.training.settings import DEFAULTS, DEVICES, NO_NETWORK, PRECISIONS,
 CHOICES = {"cell": (*CELLS, NO_NETWORK), "precision": PRECISIONS}
 SPIN_COUNT = "1000"
 CHOSEN = "chosen"
-"""Default of a setting that is chosen from the budget and the machine."""
-HELD_OUT = f"{DEFAULTS.validation}, more of a short text"
+"""Default of a setting that is chosen from the budget, the corpus and the machine."""
 SETTINGS = {
     "cell": ("Recurrent cell.", ""),
     "layers": ("Recurrent layers.", CHOSEN),
@@ -41,7 +40,11 @@ SETTINGS = {
     "warmup": ("Fraction of the run in which the rates rise.", ""),
     "validate_every": ("Steps between validations.", CHOSEN),
     "patience": ("Validations without a new best before stopping; 0: never.", ""),
-    "validation": ("Fraction of each corpus held out to validate on.", HELD_OUT),
+    "validation": (
+        f"Fraction of each corpus held out to validate on: {DEFAULTS.validation}, or more of a "
+        "short one.",
+        CHOSEN,
+    ),
     "min_count": ("Characters rarer than this become UNK.", ""),
     "ngram_order": ("Of the n-gram model beside the network; 0: none.", ""),
     "precision": ("Of the matrix products in training.", CHOSEN),
