@@ -40,11 +40,7 @@ SETTINGS = {
     "warmup": ("Fraction of the run in which the rates rise.", ""),
     "validate_every": ("Steps between validations.", CHOSEN),
     "patience": ("Validations without a new best before stopping; 0: never.", ""),
-    "validation": (
-        f"Fraction of each corpus held out to validate on: {DEFAULTS.validation}, or more of a "
-        "short one.",
-        CHOSEN,
-    ),
+    "validation": ("Fraction of each corpus held out to validate on; more of a short one.", CHOSEN),
     "min_count": ("Characters rarer than this become UNK.", ""),
     "ngram_order": ("Of the n-gram model beside the network; 0: none.", ""),
     "precision": ("Of the matrix products in training.", CHOSEN),
