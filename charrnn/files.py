@@ -7,6 +7,7 @@ is fsynced, so that a reader or a crash at any instant finds the old file or the
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -101,13 +102,10 @@ def make_directory(directory: Path) -> None:
     Raises:
         OutputError: it is a file, or may not be created or written to.
     """
-    probe = directory / f".probe.{os.getpid()}{TEMPORARY_SUFFIX}"
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        try:
-            probe.touch()
-        finally:
-            probe.unlink(missing_ok=True)
+        with tempfile.TemporaryFile(dir=directory):  # without a name that a signal could leave
+            pass
     except OSError as error:
         raise OutputError(
             f"cannot write to {directory}: {explain(error)}; choose another place with --output"

@@ -311,10 +311,10 @@ def test_an_output_on_read_only_storage_is_refused(
     launcher: Launcher, charrnn: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Permissions do not stop the superuser, whom tests often run as: the call itself fails here.
-    def touch(path: Path) -> None:
+    def refuse(*arguments: Any, **keywords: Any) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(Path, "touch", touch)
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
     refused = charrnn("train", "corpus.txt", "-o", "run", *TINY, "--steps", "5", "--json")
     assert "cannot write to run: read-only file system" in one_line_error(refused)
 
