@@ -9,25 +9,18 @@ import click
 from charrnn.commands.options import (
     checkpoint_option,
     device_option,
+    encoding_options,
     json_option,
     ngram_option,
     open_model,
 )
-from charrnn.corpus import ERRORS
 from charrnn.terminal import Output
 
 
 @click.command(name="evaluate")
 @click.argument("corpora", nargs=-1, required=True, metavar="CORPUS...")
 @checkpoint_option
-@click.option("--encoding", default="utf-8", show_default=True, help="Of the text files.")
-@click.option(
-    "--errors",
-    type=click.Choice(ERRORS),
-    default=ERRORS[0],
-    show_default=True,
-    help="Refuse bytes that are no text, or read each as U+FFFD.",
-)
+@encoding_options
 @device_option
 @ngram_option
 @json_option

@@ -9,6 +9,7 @@ import click
 
 from charrnn.allocator import keep_freed_memory
 from charrnn.api import TrainedModel
+from charrnn.corpus import ERRORS
 from charrnn.terminal import note
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -45,6 +46,20 @@ def raw_option(function: Command) -> Command:
     """--raw."""
     return click.option(
         "--raw", is_flag=True, help="Leave control characters raw on a terminal too."
+    )(function)
+
+
+def encoding_options(function: Command) -> Command:
+    """--encoding and --errors."""
+    function = click.option(
+        "--errors",
+        type=click.Choice(ERRORS),
+        default=ERRORS[0],
+        show_default=True,
+        help="Refuse bytes that are no text, or read each as U+FFFD.",
+    )(function)
+    return click.option(
+        "--encoding", default="utf-8", show_default=True, help="Of the text files."
     )(function)
 
 

@@ -14,7 +14,8 @@ import click
 from charrnn.allocator import keep_freed_memory
 from charrnn.checkpoint import RUNS
 from charrnn.cli import BEGUN
-from charrnn.corpus import ERRORS, Reading
+from charrnn.commands.options import encoding_options
+from charrnn.corpus import Reading
 from charrnn.errors import SettingsError
 from charrnn.models.cells import CELLS
 from charrnn.signals import leaving_at_once
@@ -81,14 +82,7 @@ def setting_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--steps", type=int, help="Update the weights this often.")
 @click.option("--fresh", is_flag=True, help="Start over, whatever is in the run directory.")
 @click.option("--lines", is_flag=True, help="Each line is a text of its own (names, titles).")
-@click.option("--encoding", default="utf-8", show_default=True, help="Of the text files.")
-@click.option(
-    "--errors",
-    type=click.Choice(ERRORS),
-    default=ERRORS[0],
-    show_default=True,
-    help="Refuse bytes that are no text, or read each as U+FFFD.",
-)
+@encoding_options
 @click.option(
     "--device",
     type=click.Choice(DEVICES),

@@ -81,19 +81,19 @@ class Network(nn.Module):
                 from one each, or chance would decide who draws what.
         """
         embedded = self.embedding(tokens.T)  # (T, B, E): time first is what the kernels want
-        read = self._read if generator is None else self._read_layers
-        hidden, last = read(embedded, state, generator)
+        if generator is None:
+            hidden, last = self._read(embedded, state)
+        else:
+            hidden, last = self._read_layers(embedded, state, generator)
         logits = self.output(self._drop(hidden, generator)).float()  # (T, B, V)
         return logits.transpose(0, 1), last
 
-    def _read(
-        self, embedded: Tensor, state: TorchState, generator: torch.Generator | None
-    ) -> tuple[Tensor, TorchState]:
+    def _read(self, embedded: Tensor, state: TorchState) -> tuple[Tensor, TorchState]:
         hidden, last = self.rnn(embedded, state if self._states > 1 else state[0])
         return hidden, last if self._states > 1 else (last,)
 
     def _read_layers(
-        self, embedded: Tensor, state: TorchState, generator: torch.Generator | None
+        self, embedded: Tensor, state: TorchState, generator: torch.Generator
     ) -> tuple[Tensor, TorchState]:
         """Like `_read`, a layer at a time: the fused module cannot be given a generator."""
         function = getattr(torch, self.rnn.mode.lower())  # what the module itself calls

@@ -148,10 +148,11 @@ def _minimise(start: Tensor, tables: _Tables, pull: float) -> Tensor:
         first = first + 2 * pull * (exponents - start)
         second = second + 2 * pull * torch.eye(2)
         step = torch.linalg.solve(second, first)
-        while objective(exponents - step) > loss and step.abs().max() > SMALLEST_STEP:
-            step = step / 2
         found = objective(exponents - step)
-        if not found < loss:  # true for NaN, too
+        while not found < loss and step.abs().max() > SMALLEST_STEP:  # not true for NaN, either
+            step = step / 2
+            found = objective(exponents - step)
+        if not found < loss:
             break
         exponents, loss = exponents - step, found
         if step.abs().max() < SMALLEST_STEP:
