@@ -12,14 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from charrnn.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
-from charrnn.corpus import Documents, Reading, find_encoded, load_corpus
 from charrnn.errors import CorpusError, VocabularyError
-from charrnn.models.language_model import LanguageModel
+from charrnn.inference.sampling import ENDED, check_decoding, generate
+from charrnn.inference.scoring import Score, evaluate_documents, score_characters, score_documents
+from charrnn.models.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
+from charrnn.models.interface import LanguageModel
 from charrnn.models.loading import load_model
-from charrnn.sampling import ENDED, check_decoding, generate
-from charrnn.scoring import Score, evaluate_documents, score_characters, score_documents
-from charrnn.vocabulary import EOS, Vocabulary
+from charrnn.text.corpus import Documents, Reading, find_encoded, load_corpus
+from charrnn.text.vocabulary import EOS, Vocabulary
 
 DEFAULT_LENGTH = 500
 SIDE_BY_SIDE = 64

@@ -13,8 +13,8 @@ from filelock import FileLock
 from hypothesis import settings
 
 import tests.one_thread  # noqa: F401 - first of all that may import NumPy
-from charrnn import cli
-from tests.faults_support import Launcher
+from charrnn.cli import main as cli
+from tests.faults.support import Launcher
 from tests.support import REPOSITORY, Result, Trained, names, prose, run_process, train_process
 
 # The same examples every time, and no time limit for a machine that is busy.

@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.api import TrainedModel
-from charrnn.checkpoint import Checkpoint
 from charrnn.models.architecture import Architecture
-from charrnn.models.language_model import LogProbabilities, Rows, Tokens
+from charrnn.models.checkpoint import Checkpoint
+from charrnn.models.interface import LogProbabilities, Rows, Tokens
 from charrnn.models.numpy_rnn import NumpyRNN
-from charrnn.vocabulary import Vocabulary
+from charrnn.text.vocabulary import Vocabulary
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 QUICK = (

@@ -8,8 +8,8 @@ import pytest
 
 import charrnn
 from charrnn.api import SIDE_BY_SIDE, TrainedModel
-from charrnn.checkpoint import MODEL_FILE, save_checkpoint
 from charrnn.errors import CheckpointError, CorpusError, SettingsError, VocabularyError
+from charrnn.models.checkpoint import MODEL_FILE, save_checkpoint
 from tests.support import random_checkpoint, random_model
 
 ALPHABET = "abcdefgh \n"

@@ -18,27 +18,24 @@ from tests.support import REPOSITORY, Trained
 
 PACKAGE = REPOSITORY / "charrnn"
 
-ORDER = (  # each room imports only from rooms before it, or beside it
-    ("errors",),
-    ("allocator", "files", "signals", "terminal"),
-    ("vocabulary", "models.architecture", "models.cells", "models.language_model"),
-    ("tensor_file", "corpus", "models.ngram_counts"),
-    ("checkpoint",),
+ORDER = (  # each package imports only from those before it, or from itself
+    ("errors", "platform"),
+    ("storage",),
+    ("text",),
     ("models",),
-    ("sampling", "scoring", "novelty"),
-    ("api",),
+    ("inference",),
     ("training",),
-    ("console",),
-    ("commands", "cli", "__main__"),
+    ("api",),
+    ("cli", "__main__"),
 )
-ONLY_IN = {  # library -> the rooms that may import it at all
-    "rich": ("console",),
+ONLY_IN = {  # library -> the modules that may import it at all
+    "rich": ("cli.progress",),
     "torch": ("models.torch_rnn", "models.loading", "training"),
-    "click": ("cli", "commands"),
-    "safetensors": ("tensor_file",),
-    "filelock": ("files",),
+    "click": ("cli",),
+    "safetensors": ("storage.tensor_file",),
+    "filelock": ("storage.files",),
 }
-LAZILY = {("torch", "models.loading"), ("filelock", "files")}
+LAZILY = {("torch", "models.loading"), ("filelock", "storage.files")}
 """Only inside functions."""
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "joblib", "marshal", "shelve", "cloudpickle"}
 UNSAFE_CALLS = {"eval", "exec", "compile", "__import__"}
@@ -101,17 +98,17 @@ OWN = [
 ]
 
 
-def is_in(name: str, rooms: tuple[str, ...]) -> bool:
-    return any(name == room or name.startswith(room + ".") for room in rooms)
+def is_in(name: str, places: tuple[str, ...]) -> bool:
+    return any(name == place or name.startswith(place + ".") for place in places)
 
 
 def rank(name: str) -> int:
     """Where in ORDER the module is; the longest name that fits decides."""
     fitting = [
-        (len(room), number)
-        for number, rooms in enumerate(ORDER)
-        for room in rooms
-        if is_in(name, (room,))
+        (len(place), number)
+        for number, places in enumerate(ORDER)
+        for place in places
+        if is_in(name, (place,))
     ]
     assert fitting, f"{name} has no place in ORDER"
     return max(fitting)[1]
@@ -119,7 +116,7 @@ def rank(name: str) -> int:
 
 def test_the_walk_sees_the_imports() -> None:
     assert Import("models.loading", "torch", True, False) in IMPORTS
-    assert Import("checkpoint", "tensor_file", False, False) in OWN
+    assert Import("models.checkpoint", "storage.tensor_file", False, False) in OWN
     assert len(OWN) > 80
 
 
@@ -144,7 +141,7 @@ def test_the_package_itself_imports_nothing_at_once() -> None:
 
 
 @pytest.mark.parametrize("library", ONLY_IN)
-def test_libraries_stay_in_their_rooms(library: str) -> None:
+def test_libraries_stay_in_their_modules(library: str) -> None:
     users = {found.importer for found in IMPORTS if found.target.split(".")[0] == library}
     assert users, f"nothing imports {library}"
     assert {user for user in users if not is_in(user, ONLY_IN[library])} == set()
@@ -246,7 +243,7 @@ def test_inference_imports_neither_torch_nor_rich(
     arguments = [str(prose_model.corpus) if each == "CORPUS" else each for each in arguments]
     found = imported_by(arguments, b"a dog\n")
     assert "numpy" in found
-    assert not found & {"torch", "rich", "charrnn.console", "charrnn.models.torch_rnn"}
+    assert not found & {"torch", "rich", "charrnn.cli.progress", "charrnn.models.torch_rnn"}
 
 
 def test_load_imports_no_torch(prose_model: Trained) -> None:

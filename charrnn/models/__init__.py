@@ -1,1 +1,1 @@
-"""Language models, all behind one protocol: see `language_model`."""
+"""Language models behind one interface; see `interface`."""

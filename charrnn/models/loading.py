@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from charrnn.checkpoint import Checkpoint
 from charrnn.errors import SettingsError
 from charrnn.models.architecture import Architecture
-from charrnn.models.interpolation import Mixture
-from charrnn.models.language_model import LanguageModel
+from charrnn.models.checkpoint import Checkpoint
+from charrnn.models.interface import LanguageModel
+from charrnn.models.mixture import Mixture
 from charrnn.models.ngram import NgramModel
 from charrnn.models.numpy_rnn import NumpyRNN
 

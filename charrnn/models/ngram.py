@@ -23,7 +23,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.models.language_model import LogProbabilities, Rows, Tokens
+from charrnn.models.interface import LogProbabilities, Rows, Tokens
 from charrnn.models.ngram_counts import MAX_NGRAMS, Array, Integers, NgramCounts, count_ngrams
 
 Contexts: TypeAlias = Integers

@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.errors import CheckpointError, SettingsError
-from charrnn.vocabulary import EOS
+from charrnn.text.vocabulary import EOS
 
 Array: TypeAlias = npt.NDArray[Any]
 Integers: TypeAlias = npt.NDArray[np.int64]

@@ -17,7 +17,7 @@ import numpy as np
 
 from charrnn.models.architecture import Architecture
 from charrnn.models.cells import CELLS, Array, CellState
-from charrnn.models.language_model import LogProbabilities, Rows, Tokens, log_sum_exp
+from charrnn.models.interface import LogProbabilities, Rows, Tokens, log_sum_exp
 
 CACHED_CELLS = 1 << 20
 """As many float32 fit in a processor's second or third cache, with room for more."""

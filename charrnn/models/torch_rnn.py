@@ -17,7 +17,7 @@ from torch.nn.functional import dropout
 
 from charrnn.models.architecture import Architecture
 from charrnn.models.cells import CELLS, Array
-from charrnn.models.language_model import LogProbabilities, Rows, Tokens
+from charrnn.models.interface import LogProbabilities, Rows, Tokens
 
 TorchState: TypeAlias = tuple[Tensor, ...]
 """As many (layers, B, H) tensors as the cell has states."""

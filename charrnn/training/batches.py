@@ -15,8 +15,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.corpus import Ids, find_id
-from charrnn.vocabulary import EOS
+from charrnn.text.corpus import Ids, find_id
+from charrnn.text.vocabulary import EOS
 
 IGNORED = -1
 """A target that is padding."""

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from charrnn.corpus import Documents
-from charrnn.models.interpolation import Exponents
-from charrnn.models.language_model import LanguageModel, State
+from charrnn.inference.scoring import windows
+from charrnn.models.interface import LanguageModel, State
+from charrnn.models.mixture import Exponents
 from charrnn.models.ngram import NgramModel
-from charrnn.scoring import windows
+from charrnn.text.corpus import Documents
 
 MAX_POSITIONS = 40_000
 MAX_CELLS = 1 << 23

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from charrnn.training.threads import side_by_side
+from charrnn.training.parallel import side_by_side
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 3

@@ -15,13 +15,13 @@ from typing import Any
 
 import torch
 
-from charrnn.corpus import Corpus, Documents, Ids, Reading, count_id
 from charrnn.errors import CorpusError, SettingsError
+from charrnn.text.corpus import Corpus, Documents, Ids, Reading, count_id
+from charrnn.text.vocabulary import EOS
 from charrnn.training.batches import Batches, LineBatches, StreamBatches
 from charrnn.training.settings import DEFAULTS, Settings
 from charrnn.training.state import network_architecture
 from charrnn.training.trainer import Trainer
-from charrnn.vocabulary import EOS
 
 DEFAULT_MINUTES = 5.0
 VALIDATION_CHARACTERS = 5_000

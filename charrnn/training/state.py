@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from charrnn import tensor_file
-from charrnn.checkpoint import check_version, network_specification, require_finite
 from charrnn.errors import CheckpointError
 from charrnn.models.architecture import Architecture
 from charrnn.models.cells import CELLS, Array
-from charrnn.tensor_file import Description, Specification
+from charrnn.models.checkpoint import check_version, network_specification, require_finite
+from charrnn.storage import tensor_file
+from charrnn.storage.tensor_file import Description, Specification
 from charrnn.training.settings import Settings
 from charrnn.training.trainer import Schedule, Trainer, trained_by_muon
 

@@ -20,17 +20,17 @@ import numpy as np
 import torch
 from torch import nn
 
-from charrnn.corpus import Documents
 from charrnn.errors import TrainingError
+from charrnn.inference.scoring import score_spans
 from charrnn.models.architecture import Architecture
 from charrnn.models.cells import Array
 from charrnn.models.torch_rnn import Network, TorchRNN, TorchState
-from charrnn.scoring import score_spans
+from charrnn.text.corpus import Documents
 from charrnn.training.adamw import AdamW
 from charrnn.training.batches import Batch, Batches
+from charrnn.training.gradients import Gradients
 from charrnn.training.muon import Muon
 from charrnn.training.settings import Settings
-from charrnn.training.shards import Gradients
 
 FINAL_RATE = 0.02
 """The rates end at this share of their peak."""

@@ -10,16 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from charrnn.corpus import Documents, documents_of
+from charrnn.inference.sampling import check_decoding, generate
+from charrnn.inference.scoring import score_documents
 from charrnn.models.cells import Array
-from charrnn.models.interpolation import Mixture
-from charrnn.models.language_model import LanguageModel
+from charrnn.models.interface import LanguageModel
+from charrnn.models.mixture import Mixture
 from charrnn.models.ngram import NgramModel
 from charrnn.models.torch_rnn import Network
-from charrnn.sampling import check_decoding, generate
-from charrnn.scoring import score_documents
+from charrnn.text.corpus import Documents, documents_of
+from charrnn.text.vocabulary import EOS, Vocabulary
 from charrnn.training.settings import DEFAULTS
-from charrnn.vocabulary import EOS, Vocabulary
 from tests.benchmarks.material import MEGABYTE, checkpoint, networks, text
 from tests.benchmarks.measure import Row, micro, paired, rate, seconds
 

@@ -11,14 +11,14 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
-from charrnn.checkpoint import Checkpoint, save_checkpoint
 from charrnn.models.architecture import Architecture
 from charrnn.models.cells import Array
+from charrnn.models.checkpoint import Checkpoint, save_checkpoint
 from charrnn.models.ngram import NgramModel
 from charrnn.models.numpy_rnn import NumpyRNN
 from charrnn.models.torch_rnn import Network
+from charrnn.text.vocabulary import EOS, Vocabulary
 from charrnn.training.settings import DEFAULTS
-from charrnn.vocabulary import EOS, Vocabulary
 
 WORDS = 20_000
 WORDS_PER_LINE = 9

@@ -26,8 +26,8 @@ from typing import Any
 import click
 import torch
 
-from charrnn.allocator import keep_freed_memory
-from charrnn.corpus import Reading, load_corpus
+from charrnn.platform import keep_freed_memory
+from charrnn.text.corpus import Reading, load_corpus
 from charrnn.training.plan import prepare_text
 from charrnn.training.settings import DEFAULTS
 

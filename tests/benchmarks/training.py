@@ -15,11 +15,11 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from charrnn.corpus import Reading, load_corpus
 from charrnn.models.architecture import Architecture
 from charrnn.models.torch_rnn import Network
+from charrnn.text.corpus import Reading, load_corpus
 from charrnn.training.plan import Budget, Text, choose_settings, prepare_text
-from charrnn.training.run import Order, train
+from charrnn.training.session import Order, train
 from charrnn.training.settings import Settings
 from tests.benchmarks.material import MEGABYTE, text
 from tests.benchmarks.measure import Row, paired, rate

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from charrnn.checkpoint import EXPONENTS, Checkpoint, load_checkpoint, save_checkpoint
 from charrnn.errors import CheckpointError, SettingsError
-from charrnn.models.interpolation import Mixture
-from charrnn.models.language_model import LanguageModel
+from charrnn.models.checkpoint import EXPONENTS, Checkpoint, load_checkpoint, save_checkpoint
+from charrnn.models.interface import LanguageModel
 from charrnn.models.loading import load_model
+from charrnn.models.mixture import Mixture
 from charrnn.models.ngram import NgramModel
 from charrnn.models.numpy_rnn import NumpyRNN
-from tests.faults_support import forged, parts
+from tests.faults.support import forged, parts
 from tests.support import random_checkpoint
 
 MODEL = Path("model.safetensors")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charrnn.models.language_model import LanguageModel
+from charrnn.models.interface import LanguageModel
 from charrnn.models.ngram import NgramModel
 from charrnn.models.ngram_counts import NgramCounts, count_ngrams
 

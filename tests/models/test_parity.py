@@ -12,10 +12,10 @@ import torch
 
 from charrnn.models.architecture import Architecture
 from charrnn.models.cells import CELLS
-from charrnn.models.language_model import LanguageModel
+from charrnn.models.interface import LanguageModel
 from charrnn.models.numpy_rnn import NumpyRNN
 from charrnn.models.torch_rnn import Network, TorchRNN
-from charrnn.vocabulary import SPECIALS
+from charrnn.text.vocabulary import SPECIALS
 
 VOCABULARY, HIDDEN, EMBEDDING = 11, 24, 6
 TOLERANCE = 1e-5

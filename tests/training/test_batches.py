@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from charrnn.text.vocabulary import EOS
 from charrnn.training.batches import (
     IGNORED,
     LONGEST_CHUNKS,
@@ -14,7 +15,6 @@ from charrnn.training.batches import (
     LineBatches,
     StreamBatches,
 )
-from charrnn.vocabulary import EOS
 
 NEWLINE = 2
 LINES = st.lists(st.lists(st.integers(2, 9), min_size=1, max_size=40), min_size=1, max_size=60)

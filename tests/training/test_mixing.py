@@ -12,15 +12,15 @@ import numpy.typing as npt
 import pytest
 
 import charrnn.training.mixing
-from charrnn.checkpoint import load_checkpoint
-from charrnn.corpus import Documents, documents_of
-from charrnn.models.interpolation import Mixture
-from charrnn.models.language_model import LanguageModel
+from charrnn.inference.scoring import evaluate_documents
+from charrnn.models.checkpoint import load_checkpoint
+from charrnn.models.interface import LanguageModel
+from charrnn.models.mixture import Mixture
 from charrnn.models.ngram import NgramModel
-from charrnn.scoring import evaluate_documents
+from charrnn.text.corpus import Documents, documents_of
 from charrnn.training.mixing import Fit, fit_mixture
 from tests.conftest import Command
-from tests.faults_support import TINY
+from tests.faults.support import TINY
 from tests.support import QUICK, Result, TableModel, Trained, names, prose
 
 V = 8
@@ -241,7 +241,7 @@ def test_a_partner_that_does_not_help_is_left_out_and_the_run_says_so(
         fit = fit_mixture(network, ngram, documents)
         return replace(fit, crossed=fit.network + 0.01)
 
-    monkeypatch.setattr("charrnn.training.run.fit_mixture", useless)
+    monkeypatch.setattr("charrnn.training.session.fit_mixture", useless)
     result = train(charrnn)
     assert "the n-gram model does not help on the held-out text: left out" in result.err
     assert load_checkpoint(Path("run")).ngram is None

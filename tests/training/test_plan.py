@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from charrnn.corpus import Reading, load_corpus
 from charrnn.errors import CorpusError, SettingsError
+from charrnn.text.corpus import Reading, load_corpus
 from charrnn.training.batches import LineBatches, StreamBatches
 from charrnn.training.plan import (
     MIN_CHARACTERS,

@@ -16,14 +16,14 @@ from typing import Any
 import pytest
 import torch
 
-from charrnn import cli
+from charrnn.cli import main as cli
 from charrnn.models.torch_rnn import TorchRNN
-from charrnn.training import run as training_run
+from charrnn.training import session as training_run
 from charrnn.training import state
-from charrnn.training.shards import shards_for
+from charrnn.training.gradients import shards_for
 from charrnn.training.trainer import Trainer
 from tests.conftest import Command
-from tests.faults_support import TINY, Launcher, forged, history, one_line_error, parts
+from tests.faults.support import TINY, Launcher, forged, history, one_line_error, parts
 from tests.support import names, prose
 
 STEPS = 12
@@ -209,7 +209,7 @@ def train_minutes(
     output: str, monkeypatch: pytest.MonkeyPatch, what: str | None = None, at: int = 0
 ) -> int:
     """Train for about a second, on a clock that stands still once the run has been planned."""
-    monkeypatch.setattr("charrnn.commands.train.BEGUN", time.monotonic())
+    monkeypatch.setattr("charrnn.cli.train.BEGUN", time.monotonic())
     now = time.monotonic()
     monkeypatch.setattr(training_run, "time", SimpleNamespace(monotonic=lambda: now))
     if what is not None:

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from charrnn.corpus import documents_of
 from charrnn.errors import TrainingError
+from charrnn.inference.scoring import evaluate_documents
 from charrnn.models.architecture import Architecture
 from charrnn.models.cells import CELLS
 from charrnn.models.numpy_rnn import NumpyRNN
-from charrnn.scoring import evaluate_documents
+from charrnn.text.corpus import documents_of
+from charrnn.text.vocabulary import EOS
 from charrnn.training.batches import Batches, LineBatches, StreamBatches
 from charrnn.training.settings import Settings
 from charrnn.training.trainer import (
@@ -23,7 +24,6 @@ from charrnn.training.trainer import (
     rate_factor,
     trained_by_muon,
 )
-from charrnn.vocabulary import EOS
 
 V = 6
 SETTINGS = Settings(

@@ -1,0 +1,160 @@
+"""The command `charrnn`: finds the subcommand, and turns what goes wrong into one line.
+
+Imports click alone, so that `--help` is instant; each command is a module of its own, imported
+when it is called.
+"""
+
+from __future__ import annotations
+
+import time
+
+BEGUN = time.monotonic()
+
+import importlib  # noqa: E402 - the clock of --minutes starts before anything is imported
+import os  # noqa: E402
+import signal  # noqa: E402
+import sys  # noqa: E402
+from types import FrameType  # noqa: E402
+from typing import Any  # noqa: E402
+
+import click  # noqa: E402
+
+from charrnn import __version__  # noqa: E402
+from charrnn.cli.terminal import abandon_output, finish_output, note, prepare_streams  # noqa: E402
+from charrnn.errors import CharRNNError, SettingsError  # noqa: E402
+from charrnn.platform import EXIT_STATUS  # noqa: E402
+
+DEBUG_VARIABLE = "CHARRNN_DEBUG"
+USAGE_STATUS = 2
+BLAS_THREADS = "OPENBLAS_NUM_THREADS"
+
+COMMANDS = {
+    "train": "Train a model on text, or go on with an interrupted run.",
+    "sample": "Write new text from a trained model.",
+    "score": "Say how probable texts are under a trained model.",
+    "evaluate": "Measure a trained model on whole corpora it has not seen.",
+    "info": "Show what is in a checkpoint.",
+}
+
+
+class Commands(click.Group):
+    """The subcommands, each `charrnn.cli.NAME.command`, imported on demand."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names, in the order of use."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"charrnn.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with a suggestion for a mistyped name."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, 1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            ctx.fail(f"No such command {args[0]!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click does; but where the reader of stdout has left, end without an error."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            abandon_output()  # the reader has what it wanted, as in `charrnn sample | head -1`
+            return 0
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="charrnn")
+def program() -> None:
+    """A character-level language model.
+
+    \b
+    charrnn train shakespeare.txt
+    charrnn sample --temperature 0.8
+    charrnn score "To be, or not to be"
+    """  # noqa: D301 - click wants the character itself
+
+
+def main() -> None:
+    """Run the command line and exit: 0 done, 1 error, 2 wrong usage, 130 or 143 interrupted."""
+    signal.signal(signal.SIGTERM, _leave)
+    prepare_streams()
+    if writes_one_text(sys.argv[1:]):
+        os.environ.setdefault(BLAS_THREADS, "1")
+    sys.exit(run(sys.argv[1:]))
+
+
+def writes_one_text(arguments: list[str]) -> bool:
+    """Whether a command goes character by character, a vector at a time.
+
+    A second thread gains little there, and where another process makes it wait, it costs a
+    hundredfold. NumPy asks how many it may use when it is imported, before options are parsed.
+    """
+    return arguments[:1] == ["sample"] and not any(each.startswith("--num") for each in arguments)
+
+
+def run(arguments: list[str]) -> int:  # noqa: PLR0911 - one return for each way to end
+    """Run the command line; return the exit status."""
+    try:
+        status = program.main(args=arguments, prog_name="charrnn", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return status if isinstance(status, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return error.exit_code
+    except click.ClickException as error:
+        return _fail(error, error.exit_code, _usage_message(error))
+    except OverflowError as error:
+        return _fail(error, USAGE_STATUS, f"a number is too large ({error}); choose a smaller one")
+    except (click.Abort, KeyboardInterrupt):
+        return EXIT_STATUS[signal.SIGINT]
+    except BrokenPipeError:
+        abandon_output()
+        return 0
+    except SettingsError as error:
+        return _fail(error, USAGE_STATUS)
+    except CharRNNError as error:
+        return _fail(error, 1)
+    except MemoryError as error:
+        return _fail(error, 1, "out of memory; lower --batch, --hidden, --num or --ngram-order")
+    except OSError as error:
+        abandon_output()
+        return _fail(error, 1, f"cannot write or read: {error.strerror or error}")
+    except RuntimeError as error:
+        if "out of memory" not in str(error) and "can't allocate memory" not in str(error):
+            raise
+        return _fail(error, 1, "out of memory; lower --batch, --hidden or --chunk")
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """What SIGTERM does where there is nothing to save."""
+    sys.exit(EXIT_STATUS[signal.SIGTERM])
+
+
+def _usage_message(error: click.ClickException) -> str:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    command = "charrnn" if context is None else context.command_path
+    return f"{error.format_message().rstrip('.')}; see {command} --help"
+
+
+def _fail(error: BaseException, status: int, message: str | None = None) -> int:
+    if os.environ.get(DEBUG_VARIABLE) == "1":
+        raise error
+    finish_output()
+    note(f"Error: {message or error}")
+    return status

@@ -1,0 +1,97 @@
+"""Options that several commands share, and what they have in common in using them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from charrnn.api import TrainedModel
+from charrnn.cli.terminal import note
+from charrnn.platform import keep_freed_memory
+from charrnn.text.corpus import ERRORS
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def checkpoint_option(function: Command) -> Command:
+    """-c/--checkpoint."""
+    return click.option(
+        "-c",
+        "--checkpoint",
+        metavar="PATH",
+        help="A run directory or a model.safetensors. Default: $CHARRNN_CHECKPOINT, else the run "
+        "trained last in checkpoints/.",
+    )(function)
+
+
+def device_option(function: Command) -> Command:
+    """--device for inference."""
+    return click.option(
+        "--device",
+        type=click.Choice(["cpu", "cuda"]),
+        default="cpu",
+        show_default=True,
+        help="Where to compute.",
+    )(function)
+
+
+def json_option(function: Command) -> Command:
+    """--json."""
+    return click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")(function)
+
+
+def raw_option(function: Command) -> Command:
+    """--raw."""
+    return click.option(
+        "--raw", is_flag=True, help="Leave control characters raw on a terminal too."
+    )(function)
+
+
+def encoding_options(function: Command) -> Command:
+    """--encoding and --errors."""
+    function = click.option(
+        "--errors",
+        type=click.Choice(ERRORS),
+        default=ERRORS[0],
+        show_default=True,
+        help="Refuse bytes that are no text, or read each as U+FFFD.",
+    )(function)
+    return click.option(
+        "--encoding", default="utf-8", show_default=True, help="Of the text files."
+    )(function)
+
+
+def strict_option(function: Command) -> Command:
+    """--strict."""
+    return click.option(
+        "--strict", is_flag=True, help="Refuse characters that the model does not know."
+    )(function)
+
+
+def ngram_option(function: Command) -> Command:
+    """--no-ngram."""
+    return click.option(
+        "--no-ngram", is_flag=True, help="The network alone, without the n-gram model beside it."
+    )(function)
+
+
+def open_model(checkpoint: str | None, device: str, no_ngram: bool) -> TrainedModel:
+    """The model to use; says on stderr which one that is, if it was not named."""
+    keep_freed_memory()
+    model = TrainedModel.open(checkpoint, device, not no_ngram)
+    if checkpoint is None:
+        note(f"checkpoint: {model.path}")
+    return model
+
+
+def check_characters(model: TrainedModel, text: str, strict: bool) -> None:
+    """Refuse, or count on stderr, characters that the model does not know."""
+    if strict:
+        model.require_known(text)
+        return
+    unknown = set(model.vocabulary.unknown(text))
+    if unknown:
+        count = sum(character in unknown for character in text)
+        note(f"{count} unknown characters, read as UNK: {' '.join(sorted(unknown)[:20])}")

@@ -1,0 +1,173 @@
+"""What a terminal shows beyond plain lines: the progress of training, and heat maps of scores.
+
+The only room that imports rich, which never interprets text from a model. Progress goes to stderr;
+a heat map is a result and goes to stdout.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from charrnn.cli.terminal import note, one_line, visible
+
+PLAIN_SECONDS = 5.0
+"""Between progress lines where stderr is no terminal."""
+IMPROBABLE_BITS = 8.0
+"""A character of so many bits or more is shown at full heat."""
+
+
+class TrainingDisplay:
+    """Shows a run's events: a bar on a terminal, plain lines elsewhere.
+
+    Args:
+        raw: leave control characters in live samples as they are.
+    """
+
+    def __init__(self, raw: bool = False) -> None:
+        self._console = Console(stderr=True, highlight=False, emoji=False, markup=False)
+        self._raw = raw
+        self._progress: Progress | None = None
+        self._task: Any = None
+        self._last_line = 0.0
+        self._validation = ""
+
+    def __enter__(self) -> TrainingDisplay:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop()
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        """Show `event`, if there is something to show."""
+        show = getattr(self, f"_show_{event['event']}", None)
+        if show is not None:
+            show(event)
+
+    def _stop(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+    def _say(self, message: str) -> None:
+        if self._progress is None:
+            note(message)
+        else:
+            self._console.print(Text(one_line(message)))
+
+    def _show_start(self, event: dict[str, Any]) -> None:
+        settings = event["settings"]
+        verb = f"resuming at step {event['step']:,}" if event.get("resumed") else "training"
+        threads = f", {event['threads']} threads" if "threads" in event else ""
+        self._say(
+            f"{verb}: {event['characters']:,} characters, {event['vocabulary_size']:,} in the "
+            f"vocabulary, {event['validation_characters']:,} held out; {event['device']}{threads}"
+        )
+        if "parameters" in event:
+            self._say(
+                f"{settings['cell'].upper()} {settings['layers']} x {settings['hidden']}, "
+                f"{event['parameters']:,} parameters, {event['steps']:,} steps "
+                f"({event['epochs']:.1f} epochs)"
+            )
+        else:
+            self._say(f"an n-gram model of order {settings['ngram_order']}, no network")
+        if event.get("ngram_nats_per_character") is not None:
+            self._say(
+                f"a plain {settings['ngram_order']}-gram model: "
+                f"{event['ngram_nats_per_character']:.4f} nats per character on what is held out"
+            )
+        self._say(f"to repeat: {event['flags']}")
+        if event["unknown_characters"]:
+            self._say(f"{event['unknown_characters']:,} rare characters count as unknown")
+        if event["steps"] and self._console.is_terminal and not self._console.is_dumb_terminal:
+            self._progress = Progress(
+                BarColumn(bar_width=None),
+                TaskProgressColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[figures]}", markup=False),
+                console=self._console,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
+            self._task = self._progress.add_task("", total=event["steps"], figures="")
+            self._progress.start()
+
+    def _show_step(self, event: dict[str, Any]) -> None:
+        figures = (
+            f"{event['nats_per_character']:.3f} nats{self._validation}  "
+            f"{event['characters_per_second']:,.0f} char/s  "
+            f"|g| {event['gradient_norm']:.2f}  rate {event['rate']:.1e}"
+        )
+        if self._progress is not None:
+            self._progress.update(
+                self._task, completed=event["step"], total=event["steps"], figures=figures
+            )
+        elif time.monotonic() - self._last_line >= PLAIN_SECONDS:
+            self._last_line = time.monotonic()
+            note(f"step {event['step']:,}/{event['steps']:,}  {event['seconds']:.0f} s  {figures}")
+
+    def _show_validation(self, event: dict[str, Any]) -> None:
+        loss = event["nats_per_character"]
+        if loss is None:
+            return
+        self._validation = f", validation {loss:.3f}"
+        self._say(
+            f"step {event['step']:,}: training {event['training_nats_per_character']:.4f}, "
+            f"validation {loss:.4f} nats per character"
+            f"{' (best so far)' if event['best'] else ''}"
+        )
+
+    def _show_sample(self, event: dict[str, Any]) -> None:
+        text = event["text"] if self._raw else visible(event["text"])
+        lines = ["  | " + line for line in text.split("\n")]
+        if self._progress is None:
+            self._console.file.write("\n".join(lines) + "\n")
+            self._console.file.flush()
+        else:
+            self._console.print(Text("\n".join(lines), style="dim"))
+
+    def _show_warning(self, event: dict[str, Any]) -> None:
+        self._say(f"warning: {event['message']}")
+
+    def _show_interrupted(self, event: dict[str, Any]) -> None:
+        self._say(event["message"])
+
+    def _show_done(self, event: dict[str, Any]) -> None:
+        self._stop()
+        best = event["nats_per_character"]
+        reached = "" if best is None else (
+            f"validation {best:.4f} nats ({best / math.log(2):.4f} bits) per character at step "
+            f"{event['best_step']:,}; "
+        )
+        note(f"done in {event['seconds']:.1f} s: {reached}model in {event['checkpoint']}")
+
+
+def heat_map(characters: tuple[str, ...], log_probabilities: tuple[float, ...]) -> None:
+    """Print the characters, each the redder the less probable it was."""
+    text = Text()
+    for character, value in zip(characters, log_probabilities, strict=True):
+        heat = min(1.0, -value / math.log(2) / IMPROBABLE_BITS)
+        shown = "<EOS>" if character == "" else visible(character)
+        calm = round(255 * (1 - heat))
+        text.append(shown, style=f"rgb(0,0,0) on rgb(255,{calm},{calm})")
+    Console(highlight=False, emoji=False, markup=False, soft_wrap=True).print(text)

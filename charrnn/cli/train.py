@@ -1,0 +1,164 @@
+"""`charrnn train`: options into an order, events onto the terminal."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import click
+
+from charrnn.cli.main import BEGUN
+from charrnn.cli.options import encoding_options
+from charrnn.cli.terminal import Output, note
+from charrnn.errors import SettingsError
+from charrnn.models.cells import CELLS
+from charrnn.models.checkpoint import RUNS
+from charrnn.platform import keep_freed_memory, leaving_at_once
+from charrnn.text.corpus import Reading
+from charrnn.training.settings import DEFAULTS, DEVICES, NO_NETWORK, PRECISIONS, Settings
+
+CHOICES = {"cell": (*CELLS, NO_NETWORK), "precision": PRECISIONS}
+SPIN_COUNT = "1000"
+CHOSEN = "chosen"
+"""Default of a setting that is chosen from the budget, the corpus and the machine."""
+SETTINGS = {
+    "cell": ("Recurrent cell.", ""),
+    "layers": ("Recurrent layers.", CHOSEN),
+    "hidden": ("Width of each.", CHOSEN),
+    "embedding": ("Width of a character's vector.", ""),
+    "dropout": ("Probability of zeroing a unit in training.", CHOSEN),
+    "chunk": ("Characters per step of back-propagation through time.", CHOSEN),
+    "batch": ("Texts side by side.", CHOSEN),
+    "muon_rate": ("Peak learning rate of the recurrent layers' matrices (Muon).", ""),
+    "rate": ("Peak learning rate of everything else (AdamW).", ""),
+    "weight_decay": ("Of matrices, per unit of learning rate.", ""),
+    "clip": ("The gradient's norm is clipped to this.", ""),
+    "warmup": ("Fraction of the run in which the rates rise.", ""),
+    "validate_every": ("Steps between validations.", CHOSEN),
+    "patience": ("Validations without a new best before stopping; 0: never.", ""),
+    "validation": ("Fraction of each corpus held out to validate on; more of a short one.", CHOSEN),
+    "min_count": ("Characters rarer than this become UNK.", ""),
+    "ngram_order": ("Of the n-gram model beside the network; 0: none.", ""),
+    "precision": ("Of the matrix products in training.", CHOSEN),
+    "seed": ("The same seed gives the same run.", ""),
+}
+"""Field of Settings -> help, and how its default comes about if not from Settings."""
+
+
+def setting_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """An option for every field of Settings but `steps`, which is a budget."""
+    for each in reversed(fields(Settings)):
+        if each.name == "steps":
+            continue
+        text, chosen = SETTINGS[each.name]
+        default = getattr(DEFAULTS, each.name)
+        choices = CHOICES.get(each.name)
+        function = click.option(
+            f"--{each.name.replace('_', '-')}",
+            type=click.Choice(choices) if choices else type(default),
+            default=None,
+            show_default=chosen or str(default),
+            help=text,
+        )(function)
+    return function
+
+
+@click.command(name="train")
+@click.argument("corpora", nargs=-1, required=True, metavar="CORPUS...")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="RUN_DIRECTORY",
+    help="Where the run goes.  [default: checkpoints/<name of the corpus>]",
+)
+@click.option("--minutes", type=float, help="Train for this long, all in all.  [default: 5]")
+@click.option("--epochs", type=float, help="Read the training text this often.")
+@click.option("--steps", type=int, help="Update the weights this often.")
+@click.option("--fresh", is_flag=True, help="Start over, whatever is in the run directory.")
+@click.option("--lines", is_flag=True, help="Each line is a text of its own (names, titles).")
+@encoding_options
+@click.option(
+    "--device",
+    type=click.Choice(DEVICES),
+    default="auto",
+    show_default=True,
+    help="Where to train.",
+)
+@setting_options
+@click.option("--raw", is_flag=True, help="Leave control characters in live samples raw.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+@click.option("--json", "as_json", is_flag=True, help="Events as JSON lines on stdout.")
+def command(
+    corpora: tuple[str, ...],
+    output: Path | None,
+    minutes: float | None,
+    epochs: float | None,
+    steps: int | None,
+    fresh: bool,
+    lines: bool,
+    encoding: str,
+    errors: str,
+    device: str,
+    raw: bool,
+    quiet: bool,
+    as_json: bool,
+    **settings: Any,
+) -> int:
+    """Train a model on CORPUS: files, directories of *.txt, or - for stdin.
+
+    The same command again goes on with an interrupted run. Size, batch and steps are chosen from
+    --minutes and the machine, unless given.
+    """
+    requested = {name: value for name, value in settings.items() if value is not None}
+    Settings(**requested)  # refuse what is out of range before anything slow
+    reading = Reading(lines=lines, encoding=encoding, errors=errors)
+    if "-" in corpora and output is None:
+        raise SettingsError("name a run directory with --output when the corpus is stdin")
+    if output is None:
+        output = RUNS / (Path(corpora[0]).resolve().stem or "corpus")
+
+    # libgomp's threads wait for each other by spinning; with its default, any other busy process
+    # makes training up to a hundred times slower. Measured in tests/benchmarks/README.md.
+    os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
+    keep_freed_memory()
+    with leaving_at_once():
+        from charrnn.training.plan import DEFAULT_MINUTES, Budget
+        from charrnn.training.session import Interrupted, Order, train
+
+    if minutes is None and epochs is None and steps is None:
+        minutes = DEFAULT_MINUTES
+    order = Order(
+        corpora=corpora,
+        reading=reading,
+        budget=Budget(minutes, epochs, steps),
+        output=output,
+        requested=requested,
+        fresh=fresh,
+        device=device,
+        samples=not quiet,
+        begun=BEGUN,
+    )
+    with _listener(as_json, quiet, raw) as listen:
+        try:
+            train(order, listen)
+        except Interrupted as interruption:
+            if not quiet:
+                note(f"saved in {interruption.directory}; the same command goes on from there")
+            return interruption.status
+    return 0
+
+
+def _listener(as_json: bool, quiet: bool, raw: bool) -> Any:
+    """What is done with events: printed as JSON, shown, or only warnings kept."""
+    if as_json:
+        return nullcontext(Output().record)
+    if quiet:
+        return nullcontext(lambda event: None)
+    from charrnn.cli.progress import TrainingDisplay
+
+    return TrainingDisplay(raw)

@@ -1,0 +1,215 @@
+"""The probability of texts under a LanguageModel. Knows ids and spans, not characters or files.
+
+Every text is read from EOS and a zero state. Texts of about one length are read side by side. A
+long text is cut into segments that are read side by side too, each after CONTEXT characters that
+are read but not scored; what a model remembers from farther back is below float32's precision
+(measured in tests/benchmarks/README.md).
+
+Axes: B segments side by side, T positions. Logarithms are natural.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.models.interface import LanguageModel, State
+from charrnn.text.corpus import Documents
+from charrnn.text.vocabulary import EOS, UNK
+
+CONTEXT = 1024
+SEGMENT = 2048
+MAX_ROWS = 256
+MAX_CHUNK = 128
+MAX_CELLS = 1 << 23
+"""B * T * V is at most this, or B = T = 1: 32 MiB of float32."""
+
+Positions = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Score:
+    """How probable a text is.
+
+    Attributes:
+        log_probability: natural logarithm, in nats.
+        characters: how many predictions that is the sum of; EOS is one where it counts.
+        unknown_characters: how many of them were of UNK.
+    """
+
+    log_probability: float
+    characters: int
+    unknown_characters: int
+
+    @property
+    def nats_per_character(self) -> float:
+        """Cross-entropy in nats; 0 for a text without predictions."""
+        return -self.log_probability / self.characters if self.characters else 0.0
+
+    @property
+    def bits_per_character(self) -> float:
+        """Cross-entropy in bits."""
+        return self.nats_per_character / math.log(2)
+
+    @property
+    def perplexity(self) -> float:
+        """Perplexity per character; infinity beyond what a float holds."""
+        try:
+            return math.exp(self.nats_per_character)
+        except OverflowError:
+            return math.inf
+
+    def figures(self) -> dict[str, float]:
+        """The score under the keys used everywhere."""
+        return {
+            "log_probability": self.log_probability,
+            "nats_per_character": self.nats_per_character,
+            "bits_per_character": self.bits_per_character,
+            "perplexity": self.perplexity,
+            "characters": self.characters,
+            "unknown_characters": self.unknown_characters,
+        }
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Some predictions: ids[positions[i]], of a document, has log-probability values[i]."""
+
+    documents: npt.NDArray[np.intp]
+    positions: Positions
+    values: npt.NDArray[np.float32]
+
+
+def score_documents(model: LanguageModel, documents: Documents) -> list[Score]:
+    """The score of each document."""
+    totals = np.zeros(len(documents.starts))
+    unknown = np.zeros(len(documents.starts), np.int64)
+    for scored in score_spans(model, documents):
+        np.add.at(totals, scored.documents, scored.values.astype(np.float64))
+        np.add.at(unknown, scored.documents, documents.ids[scored.positions] == UNK)
+    return [
+        Score(float(total), int(length), int(count))
+        for total, length, count in zip(totals, documents.lengths, unknown, strict=True)
+    ]
+
+
+def score_characters(
+    model: LanguageModel, documents: Documents
+) -> list[npt.NDArray[np.float64]]:
+    """The log-probability of each character of each document."""
+    values = [np.zeros(length) for length in documents.lengths]
+    for scored in score_spans(model, documents):
+        for which in np.unique(scored.documents):
+            mine = scored.documents == which
+            values[which][scored.positions[mine] - documents.starts[which]] = scored.values[mine]
+    return values
+
+
+def evaluate_documents(model: LanguageModel, documents: Documents) -> Score:
+    """The score of all documents together."""
+    total = 0.0
+    unknown = 0
+    for scored in score_spans(model, documents):
+        total += float(scored.values.sum(dtype=np.float64))
+        unknown += int(np.count_nonzero(documents.ids[scored.positions] == UNK))
+    return Score(total, documents.characters, unknown)
+
+
+def score_spans(model: LanguageModel, documents: Documents) -> Iterator[Scored]:
+    """Every prediction of every document, in pieces, in no particular order."""
+    state: State = None
+    for window in windows(documents, model.vocabulary_size):
+        state = window.enter(model, state)
+        targets = documents.ids[window.positions]
+        values, state = model.score(window.inputs, targets, state)
+        owners = np.broadcast_to(window.documents[:, None], window.counted.shape)
+        counted = window.counted
+        yield Scored(owners[counted], window.positions[counted], values[counted])
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of B segments that are read side by side.
+
+    Attributes:
+        begins: whether the segments begin here; otherwise they go on from the window before, and
+            of its rows the first B are left.
+        documents: (B,) which document each row belongs to.
+        inputs: (B, T) ids to read.
+        positions: (B, T) where in the documents' ids the id after each input stands.
+        counted: (B, T) whether that id is to be predicted here.
+    """
+
+    begins: bool
+    documents: npt.NDArray[np.intp]
+    inputs: npt.NDArray[Any]
+    positions: Positions
+    counted: npt.NDArray[np.bool_]
+
+    def enter(self, model: LanguageModel, state: State) -> State:
+        """The state to read this window with, given the one that the last window left."""
+        rows = len(self.documents)
+        return model.initial_state(rows) if self.begins else model.select(state, np.arange(rows))
+
+
+def windows(documents: Documents, vocabulary_size: int) -> Iterator[Window]:
+    """All that has to be read to predict `documents`, each id once."""
+    segments = _segments(documents)
+    order = np.argsort(segments.begins - segments.stops, kind="stable")  # the longest first
+    rows = max(1, min(MAX_ROWS, MAX_CELLS // vocabulary_size))
+    for at in range(0, len(order), rows):
+        yield from _read_group(documents, segments.take(order[at : at + rows]), vocabulary_size)
+
+
+@dataclass(frozen=True)
+class _Segments:
+    """Spans of ids that are read; predictions count from `firsts` on. All (S,)."""
+
+    documents: npt.NDArray[np.intp]
+    begins: Positions
+    firsts: Positions
+    stops: Positions
+
+    def take(self, which: npt.NDArray[np.intp]) -> _Segments:
+        return _Segments(
+            self.documents[which], self.begins[which], self.firsts[which], self.stops[which]
+        )
+
+
+def _segments(documents: Documents) -> _Segments:
+    counts = np.maximum(1, -(-(documents.lengths - CONTEXT) // SEGMENT))  # (D,)
+    which = np.repeat(np.arange(len(counts)), counts)  # (S,)
+    number = np.arange(len(which)) - np.repeat(np.cumsum(counts) - counts, counts)
+    starts = documents.starts[which]
+    ends = starts + documents.lengths[which]
+    begins = starts + number * SEGMENT
+    firsts = np.where(number == 0, starts, begins + CONTEXT)
+    stops = np.minimum(ends, begins + CONTEXT + SEGMENT)
+    return _Segments(which, begins, firsts, stops)
+
+
+def _read_group(
+    documents: Documents, segments: _Segments, vocabulary_size: int
+) -> Iterator[Window]:
+    """Segments, the longest first, side by side; each leaves the batch at its end."""
+    lengths = segments.stops - segments.begins
+    at = 0
+    while at < lengths[0]:
+        active = int(np.count_nonzero(lengths > at))
+        chunk = min(MAX_CHUNK, max(1, MAX_CELLS // (active * vocabulary_size)))
+        width = int(min(chunk, lengths[0] - at))
+        owners, begins = segments.documents[:active], segments.begins[:active]
+        positions = begins[:, None] + at + np.arange(width)  # (B, T)
+        inside = positions < segments.stops[:active, None]
+        positions = np.where(inside, positions, 0)
+        inputs = documents.ids[positions - 1]
+        if at == 0:
+            inputs[begins == documents.starts[owners], 0] = EOS
+        counted = inside & (positions >= segments.firsts[:active, None])
+        yield Window(at == 0, owners, inputs, positions, counted)
+        at += width

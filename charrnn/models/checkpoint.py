@@ -1,0 +1,243 @@
+"""The checkpoint that is shared: one self-contained `model.safetensors`, and where to find it.
+
+Knows what a trained model consists of; not how to compute with it, nor how it was trained.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from charrnn.errors import CheckpointError
+from charrnn.models.architecture import Architecture
+from charrnn.models.ngram_counts import NgramCounts, expected_tensors
+from charrnn.storage import tensor_file
+from charrnn.storage.files import write_atomically
+from charrnn.storage.tensor_file import Array, Description, Specification
+from charrnn.text.vocabulary import Vocabulary
+
+MODEL_FILE = "model.safetensors"
+RUNS = Path("checkpoints")
+LATEST = ".latest"
+"""In RUNS: the name of the run trained last. Kept by name: clocks jump and copies change times."""
+ENVIRONMENT_VARIABLE = "CHARRNN_CHECKPOINT"
+EXPONENTS = "mixture.exponents"
+MAX_WEIGHT = 1e15
+"""Below it nothing that a network of MAX_WIDTH computes can overflow float32."""
+FORMAT_VERSION = 1
+WRITERS = {1: "0.1"}
+"""Format version -> the first charrnn that reads it."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained model and what is known of its training.
+
+    Attributes:
+        vocabulary: its characters.
+        lines: whether it was trained on lines as documents, so that texts end with EOS.
+        architecture: of the network; None if there is no network.
+        weights: of the network: float32 arrays named and shaped as `architecture` says.
+        ngram: counts of the n-gram model; None if there is none.
+        exponents: of the mixture of both, (order, 2); None unless there are both.
+        training: settings, summary and history of the run; free-form JSON, for people.
+        corpus: name, digest and sizes of the training text; free-form JSON, for people.
+    """
+
+    vocabulary: Vocabulary
+    lines: bool
+    architecture: Architecture | None
+    weights: Mapping[str, Array]
+    ngram: NgramCounts | None = None
+    exponents: Array | None = None
+    training: dict[str, Any] = field(default_factory=dict)
+    corpus: dict[str, Any] = field(default_factory=dict)
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write `checkpoint` atomically; equal checkpoints give equal bytes.
+
+    Raises:
+        CheckpointError: a weight is not finite; nothing is written.
+        OutputError: the file cannot be written; an older one is intact.
+    """
+    arrays = dict(checkpoint.weights)
+    network = None
+    if checkpoint.architecture is not None:
+        network = asdict(checkpoint.architecture)
+        del network["vocabulary_size"]
+    if checkpoint.ngram is not None:
+        arrays.update(checkpoint.ngram.arrays)
+    if checkpoint.exponents is not None:
+        arrays[EXPONENTS] = checkpoint.exponents
+    require_finite(arrays, MAX_WEIGHT)
+    description = {
+        "format_version": FORMAT_VERSION,
+        "kind": "model",
+        "vocabulary": checkpoint.vocabulary.code_points,
+        "lines": checkpoint.lines,
+        "network": network,
+        "ngram": None if checkpoint.ngram is None else checkpoint.ngram.description(),
+        "training": checkpoint.training,
+        "corpus": checkpoint.corpus,
+    }
+    tensor_file.write(path, description, arrays)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read the checkpoint in the file or run directory `path`.
+
+    Raises:
+        CheckpointError: there is none, or it is damaged, inconsistent, or of a newer format.
+    """
+    if path.is_dir():
+        path = path / MODEL_FILE
+        if not path.exists():
+            raise CheckpointError(f"{path.parent} has no {MODEL_FILE}; {tensor_file.REMEDY}")
+    description, arrays = tensor_file.read(path, _expected_arrays)
+    vocabulary, architecture = _parts(description)
+    ngram = None
+    try:
+        require_finite(arrays, MAX_WEIGHT)
+        if description.get("ngram") is not None:
+            ngram = NgramCounts.from_tensors(description["ngram"], arrays)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+    weights = architecture.shapes() if architecture else ()
+    return Checkpoint(
+        vocabulary=vocabulary,
+        lines=description["lines"],
+        architecture=architecture,
+        weights={name: arrays[name] for name in weights},
+        ngram=ngram,
+        exponents=arrays.get(EXPONENTS),
+        training=description.get("training", {}),
+        corpus=description.get("corpus", {}),
+    )
+
+
+def require_finite(arrays: Mapping[str, Array], limit: float = np.inf) -> None:
+    """Raise CheckpointError if a number in `arrays` is not finite, or is `limit` or beyond."""
+    for name, array in arrays.items():
+        if array.dtype.kind != "f" or not array.size:
+            continue
+        if not -limit < array.min() <= array.max() < limit:  # false for NaN, too
+            fault = "not finite" if not np.isfinite(array).all() else "absurdly large"
+            raise CheckpointError(f"weights {name!r} are {fault}; train with a lower rate")
+
+
+def check_version(description: Description, kind: str) -> None:
+    """Raise CheckpointError unless `description` is of this `kind` and a format known here."""
+    version = description.get("format_version")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise CheckpointError(f"its format_version is {version!r}, not a positive integer")
+    if version > FORMAT_VERSION:
+        needed = WRITERS.get(version) or description.get("needs") or "a newer release"
+        raise CheckpointError(f"its format {version} needs charrnn >= {needed}; upgrade charrnn")
+    if description.get("kind") != kind:
+        raise CheckpointError(f"it holds {description.get('kind')!r}, not {kind!r}")
+
+
+def network_specification(architecture: Architecture) -> dict[str, Specification]:
+    """The dtype and shape of every weight in a file."""
+    return {name: ("float32", shape) for name, shape in architecture.shapes().items()}
+
+
+def _expected_arrays(description: Description) -> dict[str, Specification]:
+    vocabulary, architecture = _parts(description)
+    expected: dict[str, Specification] = {}
+    if architecture is not None:
+        expected.update(network_specification(architecture))
+    counts = description.get("ngram")
+    if counts is not None:
+        expected.update(expected_tensors(counts))
+        if counts["vocabulary_size"] != len(vocabulary):
+            raise CheckpointError("its n-gram model has another vocabulary")
+        if architecture is not None:
+            expected[EXPONENTS] = ("float32", (counts["order"], 2))
+    return expected
+
+
+def _parts(description: Description) -> tuple[Vocabulary, Architecture | None]:
+    check_version(description, "model")
+    points = description.get("vocabulary")
+    if not isinstance(points, list):
+        raise CheckpointError("its vocabulary is no list of code points")
+    vocabulary = Vocabulary(tuple(points))
+    if not isinstance(description.get("lines"), bool):
+        raise CheckpointError("it does not say whether its documents are lines")
+    for name in ("training", "corpus"):
+        if not isinstance(description.get(name, {}), dict):
+            raise CheckpointError(f"its {name} record is malformed")
+    network = description.get("network")
+    if network is None and description.get("ngram") is None:
+        raise CheckpointError("it holds neither a network nor an n-gram model")
+    return vocabulary, None if network is None else parse_architecture(network, len(vocabulary))
+
+
+def parse_architecture(network: Any, vocabulary_size: int) -> Architecture:
+    """The architecture that the JSON object `network` describes.
+
+    Raises:
+        CheckpointError: it describes none.
+        SettingsError: a size is out of range.
+    """
+    if not isinstance(network, dict):
+        raise CheckpointError("it describes no network")
+    sizes = {name: network.get(name) for name in ("embedding", "hidden", "layers")}
+    cell, dropout = network.get("cell"), network.get("dropout")
+    if not isinstance(cell, str) or not all(_is_integer(size) for size in sizes.values()):
+        raise CheckpointError("its network has sizes that are not integers, or no cell")
+    if isinstance(dropout, bool) or not isinstance(dropout, int | float):
+        raise CheckpointError("its network's dropout is not a number")
+    return Architecture(cell, vocabulary_size, **sizes, dropout=dropout)  # type: ignore[arg-type]
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def find_checkpoint(given: str | None) -> Path:
+    """The checkpoint to use: `given`, else $CHARRNN_CHECKPOINT, else the run trained last.
+
+    Raises:
+        CheckpointError: there is nothing at that path, or no way to tell which run is meant.
+    """
+    named = given or os.environ.get(ENVIRONMENT_VARIABLE)
+    if named:
+        path = Path(named)
+        if not path.exists():
+            raise CheckpointError(f"there is no checkpoint {named}; {tensor_file.REMEDY}")
+        return path
+    latest = _latest_run()
+    if latest is not None:
+        return latest
+    runs = sorted(path.parent for path in RUNS.glob(f"*/{MODEL_FILE}"))
+    if not runs:
+        raise CheckpointError(
+            f"there is no trained model in {RUNS}/; train one with: charrnn train CORPUS"
+        )
+    if len(runs) > 1:
+        names = ", ".join(str(run) for run in runs)
+        raise CheckpointError(f"there are several models ({names}); name one with --checkpoint")
+    return runs[0]
+
+
+def remember_latest(run: Path) -> None:
+    """Make `run` the default checkpoint, if it lies in RUNS."""
+    if run.parent.resolve() == RUNS.resolve():
+        write_atomically(RUNS / LATEST, os.fsencode(f"{run.name}\n"))
+
+
+def _latest_run() -> Path | None:
+    try:
+        name = os.fsdecode((RUNS / LATEST).read_bytes()).strip()
+    except OSError:
+        return None
+    run = RUNS / Path(name).name
+    return run if (run / MODEL_FILE).exists() else None

@@ -1,0 +1,211 @@
+"""Arrays and a JSON description in one safetensors file, sealed with a SHA-256.
+
+Knows the file, not what the arrays mean. A file is data: reading one can allocate no more than its
+own size, run nothing, and never yields an array that its description did not announce.
+
+Layout (https://huggingface.co/docs/safetensors): 8 bytes of header length, the header in JSON, the
+arrays' bytes. The header's metadata has one key, `charrnn`: canonical JSON, with a field `sha256`
+that covers the whole file (counted with that field's own digits as zeros).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import re
+import stat
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from charrnn.errors import CharRNNError, CheckpointError
+from charrnn.storage.files import explain, write_atomically
+
+Array: TypeAlias = npt.NDArray[Any]
+Description: TypeAlias = dict[str, Any]
+Specification: TypeAlias = tuple[str, tuple[int, ...]]
+"""An array's dtype, by NumPy's name, and its shape."""
+Expectation: TypeAlias = Callable[[Description], Mapping[str, Specification]]
+
+METADATA_KEY = "charrnn"
+MAX_HEADER = 1 << 21
+"""In bytes. Parsed JSON can take 25 times its text's memory: this much does no harm."""
+NO_DIGEST = "0" * 64
+SEAL = re.compile(rb'\\"sha256\\":\\"([0-9a-f]{64})\\"')
+DTYPES = {
+    "F32": "float32",
+    "F64": "float64",
+    "U8": "uint8",
+    "U16": "uint16",
+    "U32": "uint32",
+    "U64": "uint64",
+    "I64": "int64",
+}
+STRANGERS = (  # how files begin that people take for checkpoints
+    (b"PK", "a zip archive, perhaps a PyTorch .pt file; such files can run code when opened"),
+    (b"\x80", "a pickle; such files can run code when opened"),
+    (b"GGUF", "a GGUF file"),
+    (b"\x93NUMPY", "a NumPy array"),
+    (b"\x89HDF", "an HDF5 file"),
+    (b"\x1f\x8b", "a gzip archive"),
+)
+REMEDY = "name a run directory or a model.safetensors written by charrnn train"
+
+
+def canonical_json(value: object) -> str:
+    """The one way to write `value`: sorted keys, no spaces, ASCII, no NaN or infinity."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def encode(description: Description, arrays: Mapping[str, Array]) -> bytes:
+    """The bytes of a sealed file; equal contents give equal bytes."""
+    metadata = {METADATA_KEY: canonical_json({**description, "sha256": NO_DIGEST})}
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    unsealed = save(contiguous, metadata)
+    digest = hashlib.sha256(unsealed).hexdigest().encode()
+    if int.from_bytes(unsealed[:8], "little") > MAX_HEADER:
+        raise CheckpointError("the description of the run is too long; validate less often")
+    seal = SEAL.search(unsealed)
+    assert seal is not None
+    return b"".join([unsealed[: seal.start(1)], digest, unsealed[seal.end(1) :]])
+
+
+def write(path: Path, description: Description, arrays: Mapping[str, Array]) -> None:
+    """Write a sealed file atomically.
+
+    Raises:
+        OutputError: it cannot be written; an older file is intact.
+    """
+    write_atomically(path, encode(description, arrays))
+
+
+def read(path: Path, expected: Expectation) -> tuple[Description, dict[str, Array]]:
+    """Read a sealed file.
+
+    Args:
+        path: the file.
+        expected: from the description to the dtype and shape of every array that must be there.
+            It may raise any CharRNNError on a description that it does not accept.
+
+    Raises:
+        CheckpointError: it is no such file, or damaged, or its parts contradict each other.
+    """
+    data = _read_regular(path)
+    try:
+        header_length = _header_length(data)
+        _check_seal(data, header_length)
+        header = strict_json(data[8 : 8 + header_length])
+        description = _description(header)
+        _check_arrays(header, expected(description))
+        return description, load(data)
+    except (CharRNNError, SafetensorError, RecursionError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} is no usable checkpoint: {_one_line(error)}") from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+def _read_regular(path: Path) -> bytes:
+    """The whole file; never waits on a pipe nor reads a device."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        with open(descriptor, "rb") as file:
+            mode = os.fstat(descriptor).st_mode
+            if not stat.S_ISREG(mode):
+                kind = "a pipe" if stat.S_ISFIFO(mode) else "not a regular file"
+                raise CheckpointError(f"{path} is {kind}, no checkpoint; {REMEDY}")
+            return file.read(os.fstat(descriptor).st_size)
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {explain(error)}; {REMEDY}") from None
+
+
+def _header_length(data: bytes) -> int:
+    length = int.from_bytes(data[:8], "little")
+    if data[8:9] == b"{" and 2 <= length <= min(MAX_HEADER, len(data) - 8):
+        return length  # whatever it begins with: a length may begin as a pickle does
+    for beginning, kind in STRANGERS:
+        if data.startswith(beginning):
+            raise CheckpointError(f"it is {kind}; {REMEDY}")
+    raise CheckpointError(f"it is truncated or not a safetensors file; {REMEDY}")
+
+
+def _check_seal(data: bytes, header_length: int) -> None:
+    seals = list(SEAL.finditer(data, 8, 8 + header_length))
+    if len(seals) != 1:
+        raise CheckpointError(f"it was not written by charrnn; {REMEDY}")
+    start, stop = seals[0].span(1)
+    whole = hashlib.sha256(memoryview(data)[:start])
+    whole.update(NO_DIGEST.encode())
+    whole.update(memoryview(data)[stop:])
+    if whole.hexdigest().encode() != seals[0][1]:
+        raise CheckpointError("its SHA-256 does not fit: the file is damaged; copy it anew")
+
+
+def strict_json(text: bytes | str) -> Any:
+    """Parse JSON without NaN, infinity or repeated keys.
+
+    Raises:
+        CheckpointError: it is not such JSON.
+    """
+    try:
+        return json.loads(
+            text,
+            object_pairs_hook=_no_repeats,
+            parse_constant=_no_constant,
+            parse_float=_finite_float,
+        )
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"its header is not valid JSON ({_one_line(error)})") from error
+
+
+def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise CheckpointError("its header repeats a key")
+    return found
+
+
+def _no_constant(name: str) -> float:
+    raise CheckpointError(f"its header holds {name}, which is no number")
+
+
+def _finite_float(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _no_constant(text[:20])
+
+
+def _description(header: Any) -> Description:
+    metadata = header.get("__metadata__") if isinstance(header, dict) else None
+    text = metadata.get(METADATA_KEY) if isinstance(metadata, dict) else None
+    description = strict_json(text) if isinstance(text, str) else None
+    if not isinstance(description, dict):
+        raise CheckpointError(f"its header has no description by charrnn; {REMEDY}")
+    description.pop("sha256", None)
+    return description
+
+
+def _check_arrays(header: dict[str, Any], expected: Mapping[str, Specification]) -> None:
+    """Names, dtypes and shapes are those expected; the library checks them against the bytes."""
+    found = {name: entry for name, entry in header.items() if name != "__metadata__"}
+    if found.keys() != expected.keys():
+        name = min(found.keys() ^ expected.keys())
+        state = "lacks" if name in expected else "has an unexpected"
+        raise CheckpointError(f"it {state} array {name!r}")
+    for name, (dtype, shape) in expected.items():
+        entry = found[name]
+        if not isinstance(entry, dict):
+            raise CheckpointError(f"its header does not describe array {name!r}")
+        actual = DTYPES.get(str(entry.get("dtype"))), entry.get("shape")
+        if actual != (dtype, list(shape)):
+            raise CheckpointError(
+                f"array {name!r} is {actual[0]} {actual[1]}, but its description means "
+                f"{dtype} {list(shape)}"
+            )

@@ -1,0 +1,1 @@
+"""Text: bytes to code points, code points to ids, documents, corpora and their cache."""

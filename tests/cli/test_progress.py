@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from charrnn.cli.progress import TrainingDisplay, heat_map
+from charrnn.training.settings import DEFAULTS
+from tests.support import QUICK, Trained
+
+START: dict[str, Any] = {
+    "event": "start",
+    "resumed": False,
+    "step": 0,
+    "steps": 100,
+    "epochs": 1.5,
+    "characters": 12345,
+    "unknown_characters": 0,
+    "vocabulary_size": 30,
+    "validation_characters": 1200,
+    "parameters": 4321,
+    "settings": {**vars(DEFAULTS)},
+    "flags": "--hidden 8",
+    "device": "cpu",
+    "threads": 2,
+    "ngram_nats_per_character": None,
+}
+
+
+def shown(*events: dict[str, Any], raw: bool = False) -> None:
+    with TrainingDisplay(raw) as display:
+        for event in events:
+            display(event)
+
+
+def test_events_are_plain_lines_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    validation = {
+        "event": "validation", "step": 50, "training_nats_per_character": 2.0,
+        "nats_per_character": 1.75, "best": True,
+    }
+    done = {
+        "event": "done", "seconds": 12.34, "nats_per_character": 1.75, "best_step": 50,
+        "checkpoint": "run",
+    }
+    shown(START, validation, {"event": "warning", "message": "mind\nthe gap"}, done)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "training: 12,345 characters, 30 in the vocabulary, 1,200 held out" in captured.err
+    assert "to repeat: --hidden 8\n" in captured.err
+    assert "step 50: training 2.0000, validation 1.7500 nats per character (best so far)\n" in (
+        captured.err
+    )
+    assert "warning: mind\\nthe gap\n" in captured.err
+    assert captured.err.endswith(
+        "done in 12.3 s: validation 1.7500 nats (2.5247 bits) per character at step 50; "
+        "model in run\n"
+    )
+
+
+@pytest.mark.parametrize(("raw", "expected"), [(False, "  | a^[[31m\n  | b\n"), (True, "\x1b[31m")])
+def test_samples_are_harmless(
+    raw: bool, expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown({"event": "sample", "step": 1, "text": "a\x1b[31m\nb"}, raw=raw)
+    assert expected in capsys.readouterr().err
+
+
+def test_unknown_events_are_passed_over(capsys: pytest.CaptureFixture[str]) -> None:
+    shown({"event": "checkpoint"}, {"event": "something new"})
+    assert capsys.readouterr().err == ""
+
+
+def test_markup_in_texts_is_text(capsys: pytest.CaptureFixture[str]) -> None:
+    heat_map(("[", "red", "]", ":smile:", "\x1b", ""), (-0.1,) * 6)
+    assert capsys.readouterr().out == "[red]:smile:^[<EOS>\n"
+
+
+def on_a_terminal(*arguments: str) -> tuple[str, str, int]:
+    """stdout and stderr, both terminals of their own, and the exit status."""
+    ours, theirs = zip(os.openpty(), os.openpty(), strict=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "charrnn", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=theirs[0],
+        stderr=theirs[1],
+        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "120"},
+    )
+    for descriptor in theirs:
+        os.close(descriptor)
+    texts = []
+    for descriptor in reversed(ours):  # stderr first: there is more of it than a terminal holds
+        received = io.BytesIO()
+        while True:
+            try:
+                block = os.read(descriptor, 4096)
+            except OSError:
+                break
+            if not block:
+                break
+            received.write(block)
+        os.close(descriptor)
+        texts.append(received.getvalue().decode())
+    return texts[1], texts[0], process.wait()
+
+
+def test_a_heat_map_is_shown_on_a_terminal(prose_model: Trained) -> None:
+    out, err, status = on_a_terminal(
+        "score", "-c", str(prose_model.run), "--per-character", "the cat"
+    )
+    assert (status, err) == (0, "")
+    assert "\x1b[" in out
+    assert out.count("\x1b[") >= 7
+    assert "Traceback" not in out
+
+
+def test_training_shows_a_bar_on_a_terminal(prose_model: Trained) -> None:
+    out, err, status = on_a_terminal(
+        *("train", str(prose_model.corpus), "-o", "run", *QUICK, "--steps", "60")
+    )
+    assert (status, out) == (0, "")
+    assert "\x1b[" in err
+    assert "60" in err
+    assert "done in " in err
+    assert "validation " in err

@@ -1,0 +1,273 @@
+"""What the tests of faults need: processes that start fast, sealed files that lie, terminals."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import pty
+import resource
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from charrnn.storage.tensor_file import METADATA_KEY, NO_DIGEST, SEAL
+from tests.support import REPOSITORY, Result
+
+TINY = (
+    *("--cell", "lstm", "--layers", "1", "--hidden", "8", "--embedding", "4", "--dropout", "0.2"),
+    *("--batch", "4", "--chunk", "8", "--validation", "0.1", "--precision", "float32"),
+    *("--ngram-order", "3", "--seed", "3", "--device", "cpu"),
+)
+"""Options of `train` for a run that takes a fraction of a second, the same on every machine."""
+PATIENCE = 60.0
+"""Seconds after which a process counts as hanging."""
+
+
+class Job:
+    """A command line that is running; see `Launcher`."""
+
+    def __init__(self, launcher: Launcher, pid: int, out: str, err: str) -> None:
+        self.pid = pid
+        self._launcher = launcher
+        self._out = Path(out)
+        self._err = Path(err)
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        """Send a signal."""
+        os.kill(self.pid, number)
+
+    def wait(self, seconds: float = PATIENCE) -> Result:
+        """Wait for its end; a process that does not end in time fails the test."""
+        status = self._launcher.ask({"do": "wait", "pid": self.pid, "seconds": seconds})
+        if status is None:
+            self.kill()
+            self._launcher.ask({"do": "wait", "pid": self.pid, "seconds": PATIENCE})
+            raise AssertionError(f"still running after {seconds} s:\n{self.err}")
+        return Result(status, self.out, self.err)
+
+    def wait_for(self, text: str, seconds: float = PATIENCE) -> None:
+        """Wait until standard output or standard error holds `text`."""
+        until(lambda: text in self.out + self.err, seconds)
+
+    @property
+    def out(self) -> str:
+        """What it has written to standard output so far."""
+        return _text(self._out)
+
+    @property
+    def raw_out(self) -> bytes:
+        """The same, as bytes."""
+        return self._out.read_bytes()
+
+    @property
+    def err(self) -> str:
+        """What it has written to standard error so far."""
+        return _text(self._err)
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+class Launcher:
+    """Starts command lines at once, in processes forked from one that has imported torch."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._count = 0
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.launcher"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=REPOSITORY,
+        )
+        assert self._process.stdout is not None
+        self._process.stdout.readline()
+
+    def ask(self, request: Mapping[str, Any]) -> int | None:
+        """Send a request to the server; its answer."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(request).encode() + b"\n")
+        self._process.stdin.flush()
+        answer: int | None = json.loads(self._process.stdout.readline())
+        return answer
+
+    def close(self) -> None:
+        """End the server."""
+        self._process.communicate()
+
+    def start(
+        self,
+        *arguments: str | Path,
+        env: Mapping[str, str] | None = None,
+        directory: Path | None = None,
+        stdin: str = os.devnull,
+        stdout: str | None = None,
+        fault: Mapping[str, Any] | None = None,
+        file_size: int | None = None,
+        more_memory: int | None = None,
+        wrong_clock: bool = False,
+        ignored: int | None = None,
+    ) -> Job:
+        """Run the command line.
+
+        Args:
+            arguments: of the command line.
+            env: variables beside those of this process.
+            directory: to run in; without it the current one.
+            stdin: a file to read.
+            stdout: a file to write to.
+            fault: arguments of FaultyOS, for the writer of files.
+            file_size: bytes that a file may have at most (RLIMIT_FSIZE).
+            more_memory: bytes that may be added to the address space (RLIMIT_AS).
+            wrong_clock: whether the time of day jumps about.
+            ignored: a signal that is ignored from the start, as under nohup.
+        """
+        self._count += 1
+        out, err = (str(self._directory / f"{self._count}.{name}") for name in ("out", "err"))
+        pid = self.ask(
+            {
+                "do": "start",
+                "arguments": [str(argument) for argument in arguments],
+                "directory": str(directory or Path.cwd()),
+                "environment": {**os.environ, **(env or {})},
+                "stdin": stdin,
+                "stdout": stdout or out,
+                "stderr": err,
+                "fault": fault,
+                "file_size": file_size,
+                "more_memory": more_memory,
+                "wrong_clock": wrong_clock,
+                "ignored": ignored,
+            }
+        )
+        assert pid is not None
+        return Job(self, pid, stdout or out, err)
+
+    def run(self, *arguments: str | Path, **options: Any) -> Result:
+        """Run the command line to its end."""
+        return self.start(*arguments, **options).wait()
+
+
+def until(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
+    """Wait until `condition` holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"not so after {seconds} s"
+        time.sleep(0.001)
+
+
+def one_line_error(result: Result, status: int = 1) -> str:
+    """The message of a command that failed as it should: one line, no traceback."""
+    assert result.status == status, (result.status, result.out, result.err)
+    lines = [line for line in result.err.splitlines() if line.startswith("Error: ")]
+    assert len(lines) == 1, result.err
+    assert result.err.endswith(lines[0] + "\n"), result.err
+    assert "Traceback" not in result.err
+    return lines[0].removeprefix("Error: ")
+
+
+def no_traceback(result: Result) -> Result:
+    """`result`, which must be a success or an error told in words."""
+    assert result.status in {0, 1}, (result.status, result.err)
+    assert "Traceback" not in result.err, result.err
+    assert "Warning" not in result.err, result.err
+    return result
+
+
+def on_terminal(
+    *arguments: str | Path, env: Mapping[str, str] | None = None, seconds: float = PATIENCE
+) -> tuple[int, str]:
+    """Run the command line on a pseudo-terminal of its own: its status and what is shown."""
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "charrnn", *map(str, arguments)],
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "200", **(env or {})},
+        start_new_session=True,
+    )
+    os.close(slave)
+    shown = b""
+    end = time.monotonic() + seconds
+    while select.select([master], [], [], max(0.0, end - time.monotonic()))[0]:
+        try:
+            block = os.read(master, 1 << 16)
+        except OSError:  # how Linux says that the other side is closed
+            block = b""
+        if not block:
+            break
+        shown += block
+    os.close(master)
+    return process.wait(seconds), shown.decode()
+
+
+# --- checkpoints that lie
+
+
+def parts(data: bytes) -> tuple[dict[str, Any], dict[str, Any], bytes]:
+    """A sealed file's header without metadata, its description, and its arrays' bytes."""
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    description = json.loads(header.pop("__metadata__")[METADATA_KEY])
+    return header, description, data[8 + length :]
+
+
+def forged(header: Mapping[str, Any], description: Any, buffer: bytes) -> bytes:
+    """A file with these parts whose seal fits; `description` may be JSON text, too."""
+    text = description
+    if not isinstance(text, str):
+        text = json.dumps(description, separators=(",", ":"))
+    return forged_header(json.dumps({"__metadata__": {METADATA_KEY: text}, **header}), buffer)
+
+
+def forged_header(header: str, buffer: bytes) -> bytes:
+    """A file with this header whose seal fits."""
+    encoded = header.encode("utf-8", "surrogatepass")
+    return resealed(len(encoded).to_bytes(8, "little") + encoded + buffer)
+
+
+def resealed(data: bytes) -> bytes:
+    """`data` with a digest that fits; as it is where there is no place for one."""
+    seal = SEAL.search(data)
+    if seal is None:
+        return data
+    start, stop = seal.span(1)
+    empty = data[:start] + NO_DIGEST.encode() + data[stop:]
+    digest = hashlib.sha256(empty).hexdigest().encode()
+    return data[:start] + digest + data[stop:]
+
+
+@contextlib.contextmanager
+def bounded_memory(more: int) -> Iterator[None]:
+    """Let this process use at most `more` bytes of address space than now; then MemoryError."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + more, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def temporaries(directory: Path) -> list[str]:
+    """Files that a writer has left behind."""
+    return [path.name for path in directory.iterdir() if path.name.endswith(".partial")]
+
+
+def history(model: Path) -> list[dict[str, str]]:
+    """The losses of a run to the last bit: floats in hexadecimal."""
+    training = parts(model.read_bytes())[1]["training"]
+    return [
+        {name: float(value).hex() for name, value in entry.items()}
+        for entry in training["history"]
+    ]

@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from charrnn.errors import CheckpointError
+from charrnn.models.cells import CELLS
+from charrnn.models.checkpoint import (
+    FORMAT_VERSION,
+    MODEL_FILE,
+    Checkpoint,
+    find_checkpoint,
+    load_checkpoint,
+    remember_latest,
+    save_checkpoint,
+)
+from charrnn.storage import tensor_file
+from charrnn.storage.tensor_file import Array, Description
+from tests.support import random_checkpoint
+
+WORLD = "é漢字العربية👩\u200d👩\u0301\0\r\n\U0010ffff"
+FILE = Path(MODEL_FILE)
+
+
+def parts(path: Path = FILE) -> tuple[Description, dict[str, Array]]:
+    """What the file says, whatever it is."""
+    from safetensors.numpy import load
+
+    arrays = load(path.read_bytes())
+    description, _ = tensor_file.read(
+        path, lambda _: {name: (array.dtype.name, array.shape) for name, array in arrays.items()}
+    )
+    return description, arrays
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("lines", [False, True])
+def test_a_checkpoint_survives_the_round_trip(cell: str, lines: bool) -> None:
+    training = {"history": [{"step": 1, "validation": 2.5}], "nats_per_character": None}
+    corpus = {"names": ["é.txt"], "characters": 10**12}
+    saved = dataclasses.replace(
+        random_checkpoint(WORLD, cell, 2, lines=lines), training=training, corpus=corpus
+    )
+    save_checkpoint(FILE, saved)
+    found = load_checkpoint(FILE)
+    for field in dataclasses.fields(Checkpoint):
+        if field.name != "weights":
+            assert getattr(found, field.name) == getattr(saved, field.name)
+    assert found.weights.keys() == saved.weights.keys()
+    for name, weight in saved.weights.items():
+        assert found.weights[name].tobytes() == weight.tobytes()
+
+
+def test_equal_checkpoints_give_equal_bytes() -> None:
+    save_checkpoint(FILE, random_checkpoint(WORLD))
+    save_checkpoint(Path("again"), random_checkpoint(WORLD))
+    assert FILE.read_bytes() == Path("again").read_bytes()
+    save_checkpoint(Path("reloaded"), load_checkpoint(FILE))
+    assert FILE.read_bytes() == Path("reloaded").read_bytes()
+
+
+def test_a_run_directory_stands_for_its_model() -> None:
+    Path("run").mkdir()
+    save_checkpoint(Path("run") / MODEL_FILE, random_checkpoint())
+    assert load_checkpoint(Path("run")).vocabulary == random_checkpoint().vocabulary
+
+
+def test_a_directory_without_a_model_is_refused() -> None:
+    Path("run").mkdir()
+    with pytest.raises(CheckpointError, match=r"run has no model\.safetensors; name a run"):
+        load_checkpoint(Path("run"))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_neither_written_nor_read(value: float) -> None:
+    checkpoint = random_checkpoint()
+    save_checkpoint(FILE, checkpoint)
+    before = FILE.read_bytes()
+    weights = {name: weight.copy() for name, weight in checkpoint.weights.items()}
+    weights["output.bias"][0] = value
+    with pytest.raises(CheckpointError, match=r"'output\.bias' are not finite"):
+        save_checkpoint(FILE, dataclasses.replace(checkpoint, weights=weights))
+    assert FILE.read_bytes() == before
+    description, arrays = parts()
+    arrays["output.bias"] = weights["output.bias"]
+    tensor_file.write(FILE, description, arrays)
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: .*are not finite"):
+        load_checkpoint(FILE)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format_version": FORMAT_VERSION + 1}, f"its format {FORMAT_VERSION + 1} needs charrnn"),
+        ({"format_version": FORMAT_VERSION + 1, "needs": "7.5"}, "needs charrnn >= 7.5"),
+        ({"format_version": 0}, "its format_version is 0"),
+        ({"format_version": True}, "its format_version is True"),
+        ({"format_version": None}, "its format_version is None"),
+        ({"kind": "training"}, "it holds 'training', not 'model'"),
+        ({"vocabulary": None}, "its vocabulary is no list"),
+        ({"vocabulary": "abc"}, "its vocabulary is no list"),
+        ({"vocabulary": []}, "a vocabulary has 1 to"),
+        ({"vocabulary": [97, 97, 99]}, "U.0061 is repeated"),
+        ({"vocabulary": [97, 98, 0xD800]}, "is a surrogate"),
+        ({"vocabulary": [97, 98, 0x110000]}, "is outside Unicode"),
+        ({"vocabulary": [97, 98]}, "array 'embedding.weight' is float32 .5, 4."),
+        ({"lines": None}, "does not say whether its documents are lines"),
+        ({"lines": 1}, "does not say whether"),
+        ({"network": None}, "neither a network nor"),
+        ({"network": []}, "it describes no network"),
+        ({"training": []}, "its training record is malformed"),
+        ({"corpus": "text"}, "its corpus record is malformed"),
+    ],
+)
+def test_a_description_that_makes_no_sense_is_refused(
+    changes: dict[str, Any], message: str
+) -> None:
+    save_checkpoint(FILE, random_checkpoint("abc"))
+    description, arrays = parts()
+    tensor_file.write(FILE, {**description, **changes}, arrays)
+    with pytest.raises(CheckpointError, match=f"is no usable checkpoint: .*{message}"):
+        load_checkpoint(FILE)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"cell": "transformer"}, "unknown cell 'transformer'"),
+        ({"cell": None}, "or no cell"),
+        ({"hidden": "8"}, "sizes that are not integers"),
+        ({"hidden": 8.0}, "sizes that are not integers"),
+        ({"layers": True}, "sizes that are not integers"),
+        ({"hidden": 9}, "but its description means float32"),
+        ({"layers": 2}, "it lacks array"),
+        ({"hidden": 10**12}, "hidden must be 1 to"),
+        ({"hidden": 0}, "hidden must be 1 to"),
+        ({"cell": "gru"}, "but its description means float32"),
+        ({"dropout": "0"}, "dropout is not a number"),
+        ({"dropout": 1.5}, "dropout must be"),
+    ],
+)
+def test_a_network_that_is_not_in_the_file_is_refused(
+    changes: dict[str, Any], message: str
+) -> None:
+    save_checkpoint(FILE, random_checkpoint("abc"))
+    description, arrays = parts()
+    network = {**description["network"], **changes}
+    tensor_file.write(FILE, {**description, "network": network}, arrays)
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(FILE)
+
+
+# --- which checkpoint is meant
+
+
+def make_run(name: str) -> Path:
+    run = Path("checkpoints") / name
+    run.mkdir(parents=True)
+    save_checkpoint(run / MODEL_FILE, random_checkpoint())
+    return run
+
+
+def test_a_named_checkpoint_goes_before_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    named, chosen, latest = make_run("named"), make_run("chosen"), make_run("latest")
+    remember_latest(latest)
+    assert find_checkpoint(None) == latest
+    monkeypatch.setenv("CHARRNN_CHECKPOINT", str(chosen))
+    assert find_checkpoint(None) == chosen
+    assert find_checkpoint(str(named)) == named
+
+
+def test_the_only_run_is_meant() -> None:
+    assert find_checkpoint(str(make_run("only"))) == find_checkpoint(None)
+
+
+def test_without_a_model_there_is_a_remedy() -> None:
+    with pytest.raises(CheckpointError, match="train one with: charrnn train CORPUS"):
+        find_checkpoint(None)
+
+
+def test_of_several_runs_one_must_be_named() -> None:
+    make_run("one")
+    make_run("two")
+    with pytest.raises(CheckpointError, match=r"checkpoints/one, checkpoints/two.*--checkpoint"):
+        find_checkpoint(None)
+
+
+@pytest.mark.parametrize("variable", [False, True])
+def test_an_unknown_checkpoint_is_refused(
+    variable: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_run("other")
+    monkeypatch.setenv("CHARRNN_CHECKPOINT", "unknown")
+    with pytest.raises(CheckpointError, match="there is no checkpoint unknown; name a run"):
+        find_checkpoint(None if variable else "unknown")
+
+
+@pytest.mark.parametrize("content", ["gone\n", "", "../elsewhere\n", "\xff"])
+def test_a_latest_run_that_is_gone_is_forgotten(content: str) -> None:
+    only = make_run("only")
+    (Path("checkpoints") / ".latest").write_bytes(content.encode("latin-1"))
+    assert find_checkpoint(None) == only
+
+
+def test_runs_elsewhere_are_not_remembered() -> None:
+    make_run("one")
+    elsewhere = Path("elsewhere/run")
+    elsewhere.mkdir(parents=True)
+    remember_latest(elsewhere)
+    assert not (Path("checkpoints") / ".latest").exists()
