@@ -54,6 +54,10 @@ CLOSING_SECONDS = 0.4
 MIXING_SECONDS = 0.6
 """For fitting the mixture, besides."""
 NATIVE_SPEED_UP = 1.3
+"""Of bfloat16 over float32 in one matrix product, for it to be used."""
+MEASURED_WIDTH, MEASURED_PRODUCTS = 512, 7
+HOPELESS = 8
+"""One bfloat16 product this many times as slow as float32 decides: more would cost seconds."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +163,8 @@ def choose_settings(
         elapsed: seconds that the command has taken so far.
     """
     begun = time.monotonic()
-    chosen = {"precision": _native_precision(device), "validation": text.held_out}
+    precision = requested.get("precision") or _native_precision(device)
+    chosen = {"precision": precision, "validation": text.held_out}
     settings = replace(DEFAULTS, **{**chosen, **requested})
     if budget.minutes is None:
         per_epoch = text.batches(settings).per_epoch
@@ -225,17 +230,25 @@ def _native_precision(device: str) -> str:
     """bfloat16 where the device multiplies it markedly faster than float32."""
     if device == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
-    times = {}
-    for precision in (torch.float32, torch.bfloat16):
-        matrix = torch.ones(512, 512, dtype=precision)
-        rounds = []
-        for _ in range(7):
-            begun = time.perf_counter()
-            torch.mm(matrix, matrix)
-            rounds.append(time.perf_counter() - begun)
-        times[precision] = min(rounds)
-    faster = times[torch.float32] > NATIVE_SPEED_UP * times[torch.bfloat16]
-    return "bfloat16" if faster else "float32"
+    single, half = (
+        torch.ones(MEASURED_WIDTH, MEASURED_WIDTH, dtype=each)
+        for each in (torch.float32, torch.bfloat16)
+    )
+    fastest = min(_product_seconds(single) for _ in range(MEASURED_PRODUCTS))
+    slowest = HOPELESS * fastest
+    for _ in range(MEASURED_PRODUCTS):
+        seconds = _product_seconds(half)
+        if seconds * NATIVE_SPEED_UP < fastest:
+            return "bfloat16"
+        if seconds > slowest:
+            break
+    return "float32"
+
+
+def _product_seconds(matrix: torch.Tensor) -> float:
+    begun = time.perf_counter()
+    torch.mm(matrix, matrix)
+    return time.perf_counter() - begun
 
 
 def closing_seconds(settings: Settings) -> float:
