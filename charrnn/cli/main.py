@@ -6,23 +6,20 @@ when it is called.
 
 from __future__ import annotations
 
+import importlib
+import os
+import signal
+import sys
 import time
+from types import FrameType
+from typing import Any
 
-BEGUN = time.monotonic()
+import click
 
-import importlib  # noqa: E402 - the clock of --minutes starts before anything is imported
-import os  # noqa: E402
-import signal  # noqa: E402
-import sys  # noqa: E402
-from types import FrameType  # noqa: E402
-from typing import Any  # noqa: E402
-
-import click  # noqa: E402
-
-from charrnn import __version__  # noqa: E402
-from charrnn.cli.terminal import abandon_output, finish_output, note, prepare_streams  # noqa: E402
-from charrnn.errors import CharRNNError, SettingsError  # noqa: E402
-from charrnn.platform import EXIT_STATUS  # noqa: E402
+from charrnn import __version__
+from charrnn.cli.terminal import abandon_output, finish_output, note, prepare_streams
+from charrnn.errors import CharRNNError, SettingsError
+from charrnn.platform import EXIT_STATUS
 
 DEBUG_VARIABLE = "CHARRNN_DEBUG"
 USAGE_STATUS = 2
@@ -91,11 +88,12 @@ def program() -> None:
 
 def main() -> None:
     """Run the command line and exit: 0 done, 1 error, 2 wrong usage, 130 or 143 interrupted."""
+    started = time.monotonic()
     signal.signal(signal.SIGTERM, _leave)
     prepare_streams()
     if writes_one_text(sys.argv[1:]):
         os.environ.setdefault(BLAS_THREADS, "1")
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(run(sys.argv[1:], started))
 
 
 def writes_one_text(arguments: list[str]) -> bool:
@@ -107,10 +105,20 @@ def writes_one_text(arguments: list[str]) -> bool:
     return arguments[:1] == ["sample"] and not any(each.startswith("--num") for each in arguments)
 
 
-def run(arguments: list[str]) -> int:  # noqa: PLR0911 - one return for each way to end
-    """Run the command line; return the exit status."""
+def run(  # noqa: PLR0911 - one return for each way to end
+    arguments: list[str], started: float | None = None
+) -> int:
+    """Run the command line; return the exit status.
+
+    Args:
+        arguments: without the program's name.
+        started: `time.monotonic()` when the program started, from which --minutes count; None: now.
+    """
+    started = time.monotonic() if started is None else started
     try:
-        status = program.main(args=arguments, prog_name="charrnn", standalone_mode=False)
+        status = program.main(
+            args=arguments, prog_name="charrnn", standalone_mode=False, obj=started
+        )
         if sys.stdout is not None:
             sys.stdout.flush()
         return status if isinstance(status, int) else 0

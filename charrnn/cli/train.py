@@ -11,7 +11,6 @@ from typing import Any
 
 import click
 
-from charrnn.cli.main import BEGUN
 from charrnn.cli.options import encoding_options
 from charrnn.cli.terminal import Output, note
 from charrnn.errors import SettingsError
@@ -19,6 +18,7 @@ from charrnn.models.cells import CELLS
 from charrnn.models.checkpoint import RUNS
 from charrnn.platform import keep_freed_memory, leaving_at_once
 from charrnn.text.corpus import Reading
+from charrnn.training.request import DEFAULT_MINUTES, Budget, TrainingRequest
 from charrnn.training.settings import DEFAULTS, DEVICES, NO_NETWORK, PRECISIONS, Settings
 
 CHOICES = {"cell": (*CELLS, NO_NETWORK), "precision": PRECISIONS}
@@ -93,7 +93,10 @@ def setting_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--raw", is_flag=True, help="Leave control characters in live samples raw.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 @click.option("--json", "as_json", is_flag=True, help="Events as JSON lines on stdout.")
+@click.pass_obj
 def command(
+    started: float,
+    /,
     corpora: tuple[str, ...],
     output: Path | None,
     minutes: float | None,
@@ -127,12 +130,11 @@ def command(
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
     keep_freed_memory()
     with leaving_at_once():
-        from charrnn.training.plan import DEFAULT_MINUTES, Budget
-        from charrnn.training.session import Interrupted, Order, train
+        from charrnn.training.session import Interrupted, train
 
     if minutes is None and epochs is None and steps is None:
         minutes = DEFAULT_MINUTES
-    order = Order(
+    request = TrainingRequest(
         corpora=corpora,
         reading=reading,
         budget=Budget(minutes, epochs, steps),
@@ -141,11 +143,11 @@ def command(
         fresh=fresh,
         device=device,
         samples=not quiet,
-        begun=BEGUN,
+        started=started,
     )
     with _listener(as_json, quiet, raw) as listen:
         try:
-            train(order, listen)
+            train(request, listen)
         except Interrupted as interruption:
             if not quiet:
                 note(f"saved in {interruption.directory}; the same command goes on from there")

@@ -10,26 +10,18 @@ import math
 import statistics
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
 
-from charrnn.errors import CorpusError, SettingsError
-from charrnn.text.corpus import Corpus, Documents, Ids, Reading, count_id
-from charrnn.text.vocabulary import EOS
-from charrnn.training.batches import Batches, LineBatches, StreamBatches
+from charrnn.errors import SettingsError
+from charrnn.text.corpus import Documents, Reading
+from charrnn.training.data import TrainingData
+from charrnn.training.request import Budget
 from charrnn.training.settings import DEFAULTS, Settings
-from charrnn.training.state import network_architecture
 from charrnn.training.trainer import Trainer
 
-DEFAULT_MINUTES = 5.0
-VALIDATION_CHARACTERS = 5_000
-MAX_VALIDATION = 0.1
-"""So many characters are held out by default, but at most this fraction of the text, and at least
-the default one."""
-MIN_CHARACTERS = 16
-"""A shorter training text is refused: there is nothing to predict from."""
 SIZES = (
     (250, {"hidden": 96, "chunk": 24}),
     (1_000, {"hidden": 128, "chunk": 32}),
@@ -60,84 +52,6 @@ HOPELESS = 8
 """One bfloat16 product this many times as slow as float32 decides: more would cost seconds."""
 
 
-@dataclass(frozen=True)
-class Budget:
-    """How long to train: exactly one of three.
-
-    Attributes:
-        minutes: of the whole command.
-        epochs: readings of the training text.
-        steps: updates.
-
-    Raises:
-        SettingsError: more or less than one is given, or it is not a positive number.
-    """
-
-    minutes: float | None = None
-    epochs: float | None = None
-    steps: int | None = None
-
-    def __post_init__(self) -> None:
-        given = {name: value for name, value in asdict(self).items() if value is not None}
-        if len(given) != 1:
-            raise SettingsError("give one of --minutes, --epochs and --steps")
-        for name, value in given.items():
-            if not (math.isfinite(value) and value > 0):
-                raise SettingsError(f"--{name} must be a positive number, not {value:g}")
-
-
-@dataclass(frozen=True)
-class Text:
-    """A corpus made ready: what is trained on, what is held out, and what fraction that is."""
-
-    corpus: Corpus
-    training: Ids
-    validation: Documents
-    held_out: float
-
-    def batches(self, settings: Settings) -> Batches:
-        """The training text in the order of training."""
-        sizes = settings.batch, settings.chunk, settings.seed
-        if self.corpus.reading.lines:
-            return LineBatches(self.training, *sizes)
-        newline = int(self.corpus.vocabulary.encode("\n")[0])
-        return StreamBatches(self.training, newline or None, *sizes)
-
-    def trainer(self, settings: Settings, device: str) -> Trainer:
-        """A network and all that trains it, before the first step."""
-        architecture = network_architecture(settings, len(self.corpus.vocabulary))
-        return Trainer(settings, architecture, self.batches(settings), device)
-
-
-def prepare_text(corpus: Corpus, validation: float | None) -> Text:
-    """Split `corpus` for training; the fraction held out depends on its length, if not given.
-
-    Raises:
-        CorpusError: it is too short.
-    """
-    if validation is None:
-        validation = validation_for(corpus.characters)
-    training, held_out = corpus.split(validation)
-    characters = len(training) - count_id(training, EOS)
-    if characters < MIN_CHARACTERS:
-        needed = math.ceil(MIN_CHARACTERS / (1 - validation))
-        raise CorpusError(
-            f"{', '.join(corpus.names)} is too short to train on: {corpus.characters} characters, "
-            f"of which {characters} are for training; it must have about {needed} or more"
-        )
-    return Text(corpus, training, held_out, validation)
-
-
-def validation_for(characters: int) -> float:
-    """The fraction of a corpus of so many characters that is held out by default.
-
-    What is held out would have taught the most about what follows it, so it is as little as gives
-    a usable figure (tests/benchmarks/README.md); of a short text, that is more of it.
-    """
-    wanted = VALIDATION_CHARACTERS / max(1, characters)
-    return float(f"{min(MAX_VALIDATION, max(DEFAULTS.validation, wanted)):.2g}")
-
-
 def choose_device(wanted: str) -> str:
     """The torch device for --device `wanted`.
 
@@ -151,34 +65,34 @@ def choose_device(wanted: str) -> str:
 
 
 def choose_settings(
-    requested: Mapping[str, Any], budget: Budget, text: Text, device: str, elapsed: float
+    requested: Mapping[str, Any], budget: Budget, data: TrainingData, device: str, elapsed: float
 ) -> Settings:
     """Fill what was not `requested` from the budget, the corpus and the device's speed.
 
     Args:
         requested: fields of Settings given by hand.
         budget: how long to train.
-        text: what to train on.
+        data: what to train on.
         device: a torch device.
         elapsed: seconds that the command has taken so far.
     """
     begun = time.monotonic()
     precision = requested.get("precision") or _native_precision(device)
-    chosen = {"precision": precision, "validation": text.held_out}
+    chosen = {"precision": precision, "validation": data.held_out}
     settings = replace(DEFAULTS, **{**chosen, **requested})
     if budget.minutes is None:
-        per_epoch = text.batches(settings).per_epoch
+        per_epoch = data.batches(settings).per_epoch
         steps = budget.steps or max(1, round((budget.epochs or 0) * per_epoch))
         every = max(1, steps // VALIDATIONS[1])
         return replace(settings, **{"steps": steps, "validate_every": every, **requested})
     seconds = budget.minutes * 60
     low, high = MEASURED_LIMITS
     measured = min(high, max(low, seconds * MEASURED_SHARE))
-    possible = seconds / _seconds_per_step(text.trainer(settings, device), measured)
-    settings = replace(settings, **{**sizes_for(possible, text), **requested})
-    trainer = text.trainer(settings, device)
+    possible = seconds / _seconds_per_step(data.trainer(settings, device), measured)
+    settings = replace(settings, **{**sizes_for(possible, data), **requested})
+    trainer = data.trainer(settings, device)
     per_step = _seconds_per_step(trainer, measured)
-    per_validation = _seconds_per_validation(trainer, text.validation)
+    per_validation = _seconds_per_validation(trainer, data.validation)
     left = seconds - elapsed - (time.monotonic() - begun)
     left -= closing_seconds(settings)
     fewest, most = VALIDATIONS
@@ -189,10 +103,10 @@ def choose_settings(
     return replace(settings, **{"steps": steps, "validate_every": every, **requested})
 
 
-def sizes_for(steps: float, text: Text) -> dict[str, Any]:
+def sizes_for(steps: float, data: TrainingData) -> dict[str, Any]:
     """Width, chunk and dropout for a budget of so many steps of the default network."""
     sizes = next(sizes for limit, sizes in SIZES if steps < limit)
-    epochs = steps * DEFAULTS.batch * DEFAULTS.chunk / len(text.training)
+    epochs = steps * DEFAULTS.batch * DEFAULTS.chunk / len(data.training)
     dropout = next(dropout for limit, dropout in DROPOUTS if epochs < limit)
     return {**sizes, "dropout": dropout}
 

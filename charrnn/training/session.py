@@ -11,7 +11,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -27,17 +27,16 @@ from charrnn.models.numpy_rnn import NumpyRNN
 from charrnn.models.torch_rnn import TorchRNN
 from charrnn.platform import EXIT_STATUS, received_by
 from charrnn.storage.files import exclusive, explain, make_directory, remove_stale_temporaries
-from charrnn.text.corpus import Reading, load_corpus
+from charrnn.text.corpus import load_corpus
+from charrnn.training.data import TrainingData, prepare_data
 from charrnn.training.mixing import Fit, fit_mixture
 from charrnn.training.plan import (
-    Budget,
-    Text,
     choose_device,
     choose_settings,
     closing_seconds,
     describe,
-    prepare_text,
 )
+from charrnn.training.request import TrainingRequest
 from charrnn.training.settings import DEFAULTS, NO_NETWORK, Settings
 from charrnn.training.state import (
     TRAINING_FILE,
@@ -77,39 +76,7 @@ class Interrupted(BaseException):
         self.directory = directory
 
 
-@dataclass(frozen=True)
-class Order:
-    """What `charrnn train` is asked for.
-
-    Attributes:
-        corpora: files, directories, or `-`.
-        reading: how they are read.
-        budget: how long to train.
-        output: the run directory.
-        requested: the fields of Settings given by hand.
-        fresh: start over whatever is there.
-        device: auto, cpu or cuda.
-        samples: whether to show live samples.
-        begun: `time.monotonic()` when the command began.
-    """
-
-    corpora: tuple[str, ...]
-    reading: Reading
-    budget: Budget
-    output: Path
-    requested: Mapping[str, Any]
-    fresh: bool = False
-    device: str = "auto"
-    samples: bool = True
-    begun: float = 0.0
-
-    def as_requested(self) -> dict[str, Any]:
-        """The options that decide the run, for comparison at a resume."""
-        budget = {name: value for name, value in asdict(self.budget).items() if value is not None}
-        return {**asdict(self.reading), **budget, **self.requested}
-
-
-def train(order: Order, listen: Listener) -> None:
+def train(request: TrainingRequest, listen: Listener) -> None:
     """Train as ordered, or go on with an unfinished run in the same directory.
 
     Raises:
@@ -118,142 +85,148 @@ def train(order: Order, listen: Listener) -> None:
     """
     # A mistyped corpus must leave no run directory behind.
     corpus = load_corpus(
-        order.corpora, order.reading, order.requested.get("min_count", DEFAULTS.min_count)
+        request.corpora, request.reading, request.requested.get("min_count", DEFAULTS.min_count)
     )
-    text = prepare_text(corpus, order.requested.get("validation"))
-    device = choose_device(order.device)
-    make_directory(order.output)
+    data = prepare_data(corpus, request.requested.get("validation"))
+    device = choose_device(request.device)
+    make_directory(request.output)
     with ExitStack() as stack:
-        stack.enter_context(exclusive(order.output))
-        remove_stale_temporaries(order.output)
-        saved = _find_saved(order)
+        stack.enter_context(exclusive(request.output))
+        remove_stale_temporaries(request.output)
+        saved = _find_saved(request)
         if saved is not None:
-            _require_same(order, saved, corpus.digest)
-        log = stack.enter_context(_open_log(order.output / LOG_FILE, resume=saved is not None))
+            _require_same(request, saved, corpus.digest)
+        log = stack.enter_context(_open_log(request.output / LOG_FILE, resume=saved is not None))
 
         def tell(event: Event) -> None:
             log(event)
             listen(event)
 
-        if order.requested.get("cell") == NO_NETWORK:
-            _train_ngram_alone(order, text, tell)
+        if request.requested.get("cell") == NO_NETWORK:
+            _train_ngram_alone(request, data, tell)
         else:
-            _Run(order, text, device, saved, tell).go()
+            _Run(request, data, device, saved, tell).go()
 
 
-def _train_ngram_alone(order: Order, text: Text, listen: Listener) -> None:
-    settings = replace(DEFAULTS, **{"validation": text.held_out, **order.requested})
+def _train_ngram_alone(request: TrainingRequest, data: TrainingData, listen: Listener) -> None:
+    settings = replace(DEFAULTS, **{"validation": data.held_out, **request.requested})
     if not settings.ngram_order:
         raise SettingsError("--cell none leaves the n-gram model alone; give it an --ngram-order")
-    _tell_start(order, text, listen, settings, {"steps": 0, "device": "cpu"})
-    ngram, loss = _build_ngram(text, settings.ngram_order)
+    _tell_start(request, data, listen, settings, {"steps": 0, "device": "cpu"})
+    ngram, loss = _build_ngram(data, settings.ngram_order)
     checkpoint = Checkpoint(
-        vocabulary=text.corpus.vocabulary,
-        lines=text.corpus.reading.lines,
+        vocabulary=data.corpus.vocabulary,
+        lines=data.corpus.reading.lines,
         architecture=None,
         weights={},
         ngram=ngram.counts,
         training={
             "settings": asdict(settings),
-            "requested": order.as_requested(),
+            "requested": request.as_requested(),
             "nats_per_character": loss,
             "ngram_nats_per_character": loss,
         },
-        corpus=_corpus_facts(text),
+        corpus=_corpus_facts(data),
     )
-    _save_checkpoint(order, checkpoint, listen, step=0)
-    (order.output / TRAINING_FILE).unlink(missing_ok=True)  # of a run that --fresh gave up
+    _save_checkpoint(request, checkpoint, listen, step=0)
+    (request.output / TRAINING_FILE).unlink(missing_ok=True)  # of a run that --fresh gave up
     listen(
         {
             "event": "done",
-            "checkpoint": str(order.output),
+            "checkpoint": str(request.output),
             "step": 0,
             "best_step": 0,
             "nats_per_character": loss,
             "ngram_nats_per_character": loss,
-            "seconds": time.monotonic() - order.begun,
+            "seconds": time.monotonic() - request.started,
         }
     )
 
 
-def _build_ngram(text: Text, order: int) -> tuple[NgramModel, float | None]:
+def _build_ngram(data: TrainingData, order: int) -> tuple[NgramModel, float | None]:
     """The n-gram model of the training text, and its nats per character on what is held out."""
     # Counting takes 60 bytes of memory a character; more text would not fit MAX_NGRAMS anyway.
-    last = text.training[-MAX_COUNTED:]
-    whole = len(last) == len(text.training)
-    ngram = NgramModel.build(last, order, len(text.corpus.vocabulary), sentence_start=whole)
-    if not text.validation.characters:
+    last = data.training[-MAX_COUNTED:]
+    whole = len(last) == len(data.training)
+    ngram = NgramModel.build(last, order, len(data.corpus.vocabulary), sentence_start=whole)
+    if not data.validation.characters:
         return ngram, None
-    return ngram, evaluate_documents(ngram, text.validation).nats_per_character
+    return ngram, evaluate_documents(ngram, data.validation).nats_per_character
 
 
 def _tell_start(
-    order: Order, text: Text, listen: Listener, settings: Settings, facts: Event
+    request: TrainingRequest,
+    data: TrainingData,
+    listen: Listener,
+    settings: Settings,
+    facts: Event,
 ) -> None:
-    corpus = text.corpus
+    corpus = data.corpus
     listen(
         {
             "event": "start",
-            "checkpoint": str(order.output),
+            "checkpoint": str(request.output),
             "settings": asdict(settings),
             "flags": describe(settings, corpus.reading),
             "characters": corpus.characters,
             "unknown_characters": corpus.unknown_characters,
             "vocabulary_size": len(corpus.vocabulary),
-            "validation_characters": text.validation.characters,
+            "validation_characters": data.validation.characters,
             "seed": settings.seed,
             **facts,
         }
     )
 
 
-def _corpus_facts(text: Text) -> dict[str, Any]:
-    corpus = text.corpus
+def _corpus_facts(data: TrainingData) -> dict[str, Any]:
+    corpus = data.corpus
     return {
         "names": list(corpus.names[:MAX_NAMES]),
         "digest": corpus.digest,
         "characters": corpus.characters,
         "unknown_characters": corpus.unknown_characters,
-        "validation_characters": text.validation.characters,
+        "validation_characters": data.validation.characters,
     }
 
 
-def _save_checkpoint(order: Order, checkpoint: Checkpoint, listen: Listener, step: int) -> None:
-    path = order.output / MODEL_FILE
+def _save_checkpoint(
+    request: TrainingRequest, checkpoint: Checkpoint, listen: Listener, step: int
+) -> None:
+    path = request.output / MODEL_FILE
     save_checkpoint(path, checkpoint)
-    remember_latest(order.output)
+    remember_latest(request.output)
     listen({"event": "checkpoint", "step": step, "checkpoint": str(path)})
 
 
-def _find_saved(order: Order) -> SavedRun | None:
+def _find_saved(request: TrainingRequest) -> SavedRun | None:
     """The unfinished run in the directory, if any.
 
     Raises:
         TrainingError: there is a finished one.
     """
-    model, training = order.output / MODEL_FILE, order.output / TRAINING_FILE
-    if order.fresh or not (model.exists() or training.exists()):
+    model, training = request.output / MODEL_FILE, request.output / TRAINING_FILE
+    if request.fresh or not (model.exists() or training.exists()):
         return None
     saved = load_run(training) if training.exists() else None
     if saved is None or saved.record.finished:
         raise TrainingError(
-            f"{order.output} holds a finished run; start over with --fresh, or choose another "
+            f"{request.output} holds a finished run; start over with --fresh, or choose another "
             "place with --output"
         )
     return saved
 
 
-def _require_same(order: Order, saved: SavedRun, digest: str) -> None:
-    there, here = saved.record.requested, order.as_requested()
+def _require_same(request: TrainingRequest, saved: SavedRun, digest: str) -> None:
+    there, here = saved.record.requested, request.as_requested()
     for name in sorted(there.keys() | here.keys()):
         if there.get(name) != here.get(name):
             raise TrainingError(
-                f"{order.output} holds an unfinished run with {_option(name, there)}, not "
+                f"{request.output} holds an unfinished run with {_option(name, there)}, not "
                 f"{_option(name, here)}; repeat its options to go on, or start over with --fresh"
             )
     if saved.record.corpus != digest:
         raise TrainingError(
-            f"the corpus has changed since {order.output} was begun; restore it to go on, or "
+            f"the corpus has changed since {request.output} was begun; restore it to go on, or "
             "start over with --fresh"
         )
 
@@ -282,10 +255,15 @@ class _Run:
     """One session of a run: from its start or resume to its end or interruption."""
 
     def __init__(
-        self, order: Order, text: Text, device: str, saved: SavedRun | None, listen: Listener
+        self,
+        request: TrainingRequest,
+        data: TrainingData,
+        device: str,
+        saved: SavedRun | None,
+        listen: Listener,
     ) -> None:
-        self._order = order
-        self._text = text
+        self._request = request
+        self._data = data
         self._device = device
         self._listen = listen
         self._signal: int | None = None
@@ -294,13 +272,13 @@ class _Run:
         self._record = saved.record if saved else self._new_record(device)
         self._earlier = self._record.seconds
         self._best: Mapping[str, Array] | None = saved.best if saved else None
-        ngram_order = order.requested.get("ngram_order", DEFAULTS.ngram_order)
+        ngram_order = request.requested.get("ngram_order", DEFAULTS.ngram_order)
         self._ngram: NgramModel | None = None
         self._ngram_loss: float | None = None
-        if ngram_order and text.validation.characters:
-            self._ngram, self._ngram_loss = _build_ngram(text, ngram_order)
+        if ngram_order and data.validation.characters:
+            self._ngram, self._ngram_loss = _build_ngram(data, ngram_order)
         settings = saved.settings if saved else self._choose(device)
-        self._trainer: Trainer = text.trainer(settings, device)
+        self._trainer: Trainer = data.trainer(settings, device)
         if saved is not None:
             restore(self._trainer, saved)
             self._warn_of_other_environment(device)
@@ -314,20 +292,20 @@ class _Run:
 
     def _new_record(self, device: str) -> Record:
         return Record(
-            requested=self._order.as_requested(),
-            corpus=self._text.corpus.digest,
+            requested=self._request.as_requested(),
+            corpus=self._data.corpus.digest,
             environment=_environment(device),
         )
 
     def _choose(self, device: str) -> Settings:
-        order = self._order
+        request = self._request
         return choose_settings(
-            order.requested, order.budget, self._text, device, self._elapsed()
+            request.requested, request.budget, self._data, device, self._elapsed()
         )
 
     def _elapsed(self) -> float:
         """Seconds of the whole run, earlier sessions included."""
-        return self._earlier + time.monotonic() - self._order.begun
+        return self._earlier + time.monotonic() - self._request.started
 
     def _warn_of_other_environment(self, device: str) -> None:
         there, here = self._record.environment, _environment(device)
@@ -344,12 +322,12 @@ class _Run:
             "resumed": resumed,
             "step": self._trainer.step,
             "steps": total,
-            "epochs": total / self._text.batches(self._settings).per_epoch,
+            "epochs": total / self._data.batches(self._settings).per_epoch,
             "parameters": self._trainer.network.architecture.parameters,
             "ngram_nats_per_character": self._ngram_loss,
             **self._record.environment,
         }
-        _tell_start(self._order, self._text, self._listen, self._settings, facts)
+        _tell_start(self._request, self._data, self._listen, self._settings, facts)
 
     def _warn(self, message: str) -> None:
         self._listen({"event": "warning", "message": message})
@@ -375,7 +353,7 @@ class _Run:
                 self._save_unfinished()
                 raise TrainingError(
                     f"cannot report progress: {explain(error)}; the run is saved in "
-                    f"{self._order.output}, and the same command goes on from there"
+                    f"{self._request.output}, and the same command goes on from there"
                 ) from error
 
     def _save_unfinished(self) -> None:
@@ -395,7 +373,7 @@ class _Run:
 
     def _check(self) -> None:
         if self._signal is not None:
-            raise Interrupted(EXIT_STATUS[signal.Signals(self._signal)], self._order.output)
+            raise Interrupted(EXIT_STATUS[signal.Signals(self._signal)], self._request.output)
 
     def _loop(self) -> None:
         trainer = self._trainer
@@ -438,8 +416,8 @@ class _Run:
             "step": trainer.step,
             "training": record.loss_sum / max(1, record.loss_characters),
         }
-        if self._text.validation.characters:
-            entry["validation"] = trainer.validate(self._text.validation, self._check)
+        if self._data.validation.characters:
+            entry["validation"] = trainer.validate(self._data.validation, self._check)
         record.loss_sum, record.loss_characters = 0.0, 0
         record.history.append(entry)
         loss = entry.get("validation")
@@ -461,15 +439,15 @@ class _Run:
         if improved and self._best is not None:
             self._save_model(self._best)
         self._save()
-        if self._order.samples:
+        if self._request.samples:
             self._show_sample()
 
     def _keep_budget(self, pulse: _Pulse) -> None:
         """Move the end if the machine is slower than it was measured, or no longer is."""
-        if self._order.budget.minutes is None or not pulse.seconds_per_step():
+        if self._request.budget.minutes is None or not pulse.seconds_per_step():
             return
         schedule, step = self._trainer.schedule, self._trainer.step
-        left = self._order.budget.minutes * 60 - self._elapsed() - closing_seconds(self._settings)
+        left = self._request.budget.minutes * 60 - self._elapsed() - closing_seconds(self._settings)
         possible = step + int(left / pulse.seconds_per_step())
         total = max(step + 1, possible)
         change = abs(total - schedule.total)
@@ -480,7 +458,7 @@ class _Run:
                 self._warn(f"the machine's speed has changed: now {total:,} steps within --minutes")
 
     def _show_sample(self) -> None:
-        corpus = self._text.corpus
+        corpus = self._data.corpus
         model = NumpyRNN(self._trainer.network.architecture, self._trainer.weights())
         seeds = [(self._settings.seed, self._trainer.step)]
         unprimed = corpus.vocabulary.encode("")
@@ -490,10 +468,10 @@ class _Run:
 
     def _save(self) -> None:
         self._record.seconds = self._elapsed()
-        save_run(self._order.output / TRAINING_FILE, self._trainer, self._record, self._best)
+        save_run(self._request.output / TRAINING_FILE, self._trainer, self._record, self._best)
 
     def _save_model(self, weights: Mapping[str, Array], fit: Fit | None = None) -> None:
-        record, corpus = self._record, self._text.corpus
+        record, corpus = self._record, self._data.corpus
         training = {
             "settings": asdict(self._settings),
             "requested": record.requested,
@@ -512,9 +490,9 @@ class _Run:
             ngram=None if partner is None else partner.counts,
             exponents=None if fit is None or partner is None else fit.exponents,
             training=training,
-            corpus=_corpus_facts(self._text),
+            corpus=_corpus_facts(self._data),
         )
-        _save_checkpoint(self._order, checkpoint, self._listen, self._trainer.step)
+        _save_checkpoint(self._request, checkpoint, self._listen, self._trainer.step)
 
     def _finish(self) -> None:
         record = self._record
@@ -529,7 +507,7 @@ class _Run:
         self._listen(
             {
                 "event": "done",
-                "checkpoint": str(self._order.output),
+                "checkpoint": str(self._request.output),
                 "step": self._trainer.step,
                 "best_step": record.best_step,
                 "nats_per_character": record.best,
@@ -542,7 +520,7 @@ class _Run:
         """Mix the best network with the n-gram model."""
         architecture = self._trainer.network.architecture
         network = TorchRNN.from_weights(architecture, dict(weights), self._device)
-        fit = fit_mixture(network, ngram, self._text.validation)
+        fit = fit_mixture(network, ngram, self._data.validation)
         if not fit.helps:
             self._warn("the n-gram model does not help on the held-out text: left out")
         return fit

@@ -28,7 +28,7 @@ import torch
 
 from charrnn.platform import keep_freed_memory
 from charrnn.text.corpus import Reading, load_corpus
-from charrnn.training.plan import prepare_text
+from charrnn.training.data import prepare_data
 from charrnn.training.settings import DEFAULTS
 
 HELD_OUT = 0.1
@@ -54,7 +54,7 @@ def run(text: Path, order: tuple[str, int]) -> dict[str, Any]:
     torch.set_num_threads(1)
     keep_freed_memory()
     settings = replace(DEFAULTS, precision="bfloat16", seed=seed, **_changes(variant.split()))
-    prepared = prepare_text(load_corpus([str(text)], Reading()), HELD_OUT)
+    prepared = prepare_data(load_corpus([str(text)], Reading()), HELD_OUT)
     trainer = prepared.trainer(settings, "cpu")
     begun = time.process_time()
     losses = [trainer.train_step().loss for _ in range(settings.steps)]

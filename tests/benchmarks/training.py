@@ -18,8 +18,10 @@ from torch.nn.functional import cross_entropy
 from charrnn.models.architecture import Architecture
 from charrnn.models.torch_rnn import Network
 from charrnn.text.corpus import Reading, load_corpus
-from charrnn.training.plan import Budget, Text, choose_settings, prepare_text
-from charrnn.training.session import Order, train
+from charrnn.training.data import TrainingData, prepare_data
+from charrnn.training.plan import choose_settings
+from charrnn.training.request import Budget, TrainingRequest
+from charrnn.training.session import train
 from charrnn.training.settings import Settings
 from tests.benchmarks.material import MEGABYTE, text
 from tests.benchmarks.measure import Row, paired, rate
@@ -41,13 +43,13 @@ def _corpus() -> Iterator[Path]:
         yield path
 
 
-def _prepare(path: Path) -> tuple[Text, Settings]:
-    prepared = prepare_text(load_corpus([str(path)], Reading()), None)
+def _prepare(path: Path) -> tuple[TrainingData, Settings]:
+    prepared = prepare_data(load_corpus([str(path)], Reading()), None)
     return prepared, choose_settings(REQUESTED, Budget(steps=STEPS), prepared, "cpu", 0)
 
 
 def _whole_run(corpus: Path, settings: Settings) -> None:
-    order = Order(
+    order = TrainingRequest(
         corpora=(str(corpus),),
         reading=Reading(),
         budget=Budget(steps=STEPS),
@@ -55,12 +57,12 @@ def _whole_run(corpus: Path, settings: Settings) -> None:
         requested={**REQUESTED, "precision": settings.precision},
         fresh=True,
         device="cpu",
-        begun=time.monotonic(),
+        started=time.monotonic(),
     )
     train(order, lambda event: None)
 
 
-def _bare_loop(prepared: Text, settings: Settings) -> None:
+def _bare_loop(prepared: TrainingData, settings: Settings) -> None:
     trainer = prepared.trainer(settings, "cpu")
     for _ in range(settings.steps):
         trainer.train_step()

@@ -76,8 +76,6 @@ def become(request: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(request["environment"])
     sys.argv = ["charrnn", *request["arguments"]]
-    for name in ("charrnn.cli.main", "charrnn.cli.train"):
-        vars(sys.modules[name])["BEGUN"] = time.monotonic()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if request["ignored"] is not None:
         signal.signal(request["ignored"], signal.SIG_IGN)

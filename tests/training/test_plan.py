@@ -9,17 +9,14 @@ import pytest
 from charrnn.errors import CorpusError, SettingsError
 from charrnn.text.corpus import Reading, load_corpus
 from charrnn.training.batches import LineBatches, StreamBatches
-from charrnn.training.plan import (
+from charrnn.training.data import (
     MIN_CHARACTERS,
-    Budget,
-    Text,
-    choose_device,
-    choose_settings,
-    describe,
-    prepare_text,
-    sizes_for,
+    TrainingData,
+    prepare_data,
     validation_for,
 )
+from charrnn.training.plan import choose_device, choose_settings, describe, sizes_for
+from charrnn.training.request import Budget
 from charrnn.training.settings import DEFAULTS, Settings
 from tests.support import prose
 
@@ -29,13 +26,15 @@ SMALL: dict[str, Any] = {
 }
 
 
-def text_of(text: str, lines: bool = False, validation: float | None = 0.1) -> Text:
+def text_of(text: str, lines: bool = False, validation: float | None = 0.1) -> TrainingData:
     Path("corpus.txt").write_text(text)
-    return prepare_text(load_corpus(["corpus.txt"], Reading(lines=lines)), validation)
+    return prepare_data(load_corpus(["corpus.txt"], Reading(lines=lines)), validation)
 
 
-def choose(text: Text, requested: dict[str, Any] | None = None, **budget: Any) -> Settings:
-    return choose_settings({**SMALL, **(requested or {})}, Budget(**budget), text, "cpu", 0.0)
+def choose(
+    data: TrainingData, requested: dict[str, Any] | None = None, **budget: Any
+) -> Settings:
+    return choose_settings({**SMALL, **(requested or {})}, Budget(**budget), data, "cpu", 0.0)
 
 
 @pytest.mark.parametrize(

@@ -209,7 +209,6 @@ def train_minutes(
     output: str, monkeypatch: pytest.MonkeyPatch, what: str | None = None, at: int = 0
 ) -> int:
     """Train for about a second, on a clock that stands still once the run has been planned."""
-    monkeypatch.setattr("charrnn.cli.train.BEGUN", time.monotonic())
     now = time.monotonic()
     monkeypatch.setattr(training_run, "time", SimpleNamespace(monotonic=lambda: now))
     if what is not None:

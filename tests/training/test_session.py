@@ -16,8 +16,8 @@ from charrnn.api import TrainedModel
 from charrnn.errors import TrainingError
 from charrnn.models.checkpoint import find_checkpoint, load_checkpoint
 from charrnn.text.corpus import Reading
-from charrnn.training.plan import Budget
-from charrnn.training.session import Event, Interrupted, Order, train
+from charrnn.training.request import Budget, TrainingRequest
+from charrnn.training.session import Event, Interrupted, train
 from charrnn.training.state import load_run
 from charrnn.training.trainer import Trainer
 from tests.support import names, prose
@@ -36,8 +36,10 @@ def corpus() -> Path:
     return path
 
 
-def order(steps: int = 30, lines: bool = False, fresh: bool = False, **changes: Any) -> Order:
-    return Order(
+def order(
+    steps: int = 30, lines: bool = False, fresh: bool = False, **changes: Any
+) -> TrainingRequest:
+    return TrainingRequest(
         corpora=("corpus.txt",),
         reading=Reading(lines=lines),
         budget=Budget(steps=steps),
@@ -45,11 +47,13 @@ def order(steps: int = 30, lines: bool = False, fresh: bool = False, **changes: 
         requested={**SMALL, **changes},
         fresh=fresh,
         device="cpu",
-        begun=time.monotonic(),
+        started=time.monotonic(),
     )
 
 
-def run(wanted: Order, watch: Callable[[Event], None] = lambda event: None) -> list[Event]:
+def run(
+    wanted: TrainingRequest, watch: Callable[[Event], None] = lambda event: None
+) -> list[Event]:
     """Train; what happened."""
     events: list[Event] = []
 
@@ -256,9 +260,9 @@ def test_the_run_trained_last_is_the_default_checkpoint() -> None:
         output = Path("checkpoints") / name
         wanted = order(steps=2)
         train(
-            Order(
+            TrainingRequest(
                 wanted.corpora, wanted.reading, wanted.budget, output, wanted.requested,
-                device="cpu", begun=wanted.begun,
+                device="cpu", started=wanted.started,
             ),
             lambda event: None,
         )
@@ -267,8 +271,8 @@ def test_the_run_trained_last_is_the_default_checkpoint() -> None:
 
 def test_live_samples_can_be_left_out() -> None:
     wanted = order(steps=10)
-    quiet = Order(
+    quiet = TrainingRequest(
         wanted.corpora, wanted.reading, wanted.budget, wanted.output, wanted.requested,
-        device="cpu", samples=False, begun=wanted.begun,
+        device="cpu", samples=False, started=wanted.started,
     )
     assert "sample" not in kinds(run(quiet))

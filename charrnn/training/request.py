@@ -1,0 +1,75 @@
+"""What `charrnn train` is asked for. Knows neither torch nor how a run proceeds."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from charrnn.errors import SettingsError
+from charrnn.text.corpus import Reading
+
+DEFAULT_MINUTES = 5.0
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long to train: exactly one of three.
+
+    Attributes:
+        minutes: of the whole command.
+        epochs: readings of the training text.
+        steps: updates.
+
+    Raises:
+        SettingsError: more or less than one is given, or it is not a positive number.
+    """
+
+    minutes: float | None = None
+    epochs: float | None = None
+    steps: int | None = None
+
+    def __post_init__(self) -> None:
+        given = {name: value for name, value in asdict(self).items() if value is not None}
+        if len(given) != 1:
+            raise SettingsError("give one of --minutes, --epochs and --steps")
+        for name, value in given.items():
+            if not (math.isfinite(value) and value > 0):
+                raise SettingsError(f"--{name} must be a positive number, not {value:g}")
+
+
+@dataclass(frozen=True)
+class TrainingRequest:
+    """What `charrnn train` is asked for.
+
+    Attributes:
+        corpora: files, directories, or `-`.
+        reading: how they are read.
+        budget: how long to train.
+        output: the run directory.
+        requested: the fields of Settings given by hand.
+        fresh: start over whatever is there.
+        device: auto, cpu or cuda.
+        samples: whether to show live samples.
+        started: `time.monotonic()` when the command started; its minutes count from there.
+    """
+
+    corpora: tuple[str, ...]
+    reading: Reading
+    budget: Budget
+    output: Path
+    requested: Mapping[str, Any]
+    fresh: bool = False
+    device: str = "auto"
+    samples: bool = True
+    started: float = field(default_factory=time.monotonic)
+
+    def as_requested(self) -> dict[str, Any]:
+        """The options that decide the run, for comparison at a resume."""
+        budget = {name: value for name, value in asdict(self.budget).items() if value is not None}
+        return {**asdict(self.reading), **budget, **self.requested}
+
+
