@@ -88,20 +88,20 @@ def sampling() -> list[Row]:
         cells = cells_of(network)
         layers = (pairing.architecture.layers * 2 - 1) * 4 * hidden**2  # the first one's is a table
         floor = floor_seconds(4 * (layers + hidden * model.vocabulary_size))
-        for other, target, theirs in (
+        for other, target, reference in (
             ("nn.LSTM", 5.0, partial(step_lstm, network)),
             ("nn.LSTMCell", 2.5, partial(step_cells, network, cells)),
         ):
-            pair = paired(partial(step_model, model), theirs, ROUNDS)
-            ours = pair.ours / STEPS
+            pair = paired(partial(step_model, model), reference, ROUNDS)
+            measured = pair.measured / STEPS
             rows.append(
                 Row(
                     f"one stream, hidden {hidden}, against {other}",
-                    micro(ours),
-                    micro(pair.theirs / STEPS),
+                    micro(measured),
+                    micro(pair.reference / STEPS),
                     pair.speed_up,
                     target=target,
-                    note=f"floor {micro(floor)}: {ours / floor:.1f} times it",
+                    note=f"floor {micro(floor)}: {measured / floor:.1f} times it",
                 )
             )
     return rows
@@ -139,15 +139,15 @@ def many_streams() -> list[Row]:
         rows += [
             Row(
                 f"sample --num {SIDE_BY_SIDE} against one stream, hidden {hidden}",
-                rate(SIDE_BY_SIDE * STEPS, pair.ours),
-                rate(STEPS, pair.theirs),
+                rate(SIDE_BY_SIDE * STEPS, pair.measured),
+                rate(STEPS, pair.reference),
                 pair.speed_up * SIDE_BY_SIDE,
                 target=8,
             ),
             Row(
                 f"one stream, sampled against only computed, hidden {hidden}",
-                micro(step.ours / STEPS),
-                micro(step.theirs / STEPS),
+                micro(step.measured / STEPS),
+                micro(step.reference / STEPS),
                 step.speed_up,
             ),
         ]
@@ -213,8 +213,8 @@ def scoring() -> list[Row]:
             rows.append(
                 Row(
                     f"scoring {count:,} lines, hidden {hidden}, against nn.LSTM {name}",
-                    rate(documents.characters, pair.ours),
-                    rate(sample.characters, pair.theirs),
+                    rate(documents.characters, pair.measured),
+                    rate(sample.characters, pair.reference),
                     pair.speed_up * documents.characters / sample.characters,
                     target=target if name == "line by line" else None,
                     note=f"{documents.lengths.min()} to {documents.lengths.max()} characters",
@@ -236,15 +236,15 @@ def mixture() -> list[Row]:
     return [
         Row(
             f"mixture's single stream against the network alone, hidden {DEFAULTS.hidden}",
-            rate(STEPS, pair.ours),
-            rate(STEPS, pair.theirs),
+            rate(STEPS, pair.measured),
+            rate(STEPS, pair.reference),
             pair.speed_up,
             target=0.4,
         ),
         Row(
             "n-gram model's step against the network's",
-            micro(step.ours / STEPS),
-            micro(step.theirs / STEPS),
+            micro(step.measured / STEPS),
+            micro(step.reference / STEPS),
             step.speed_up,
         ),
     ]

@@ -13,11 +13,16 @@ Side = Callable[[], object]
 
 @dataclass(frozen=True)
 class Pair:
-    """Median seconds of both sides, and of their ratio round by round."""
+    """Median seconds of what is measured and of what it is compared with.
 
-    ours: float
-    theirs: float
-    speed_up: float  # theirs / ours
+    Attributes:
+        measured, reference: seconds.
+        speed_up: median over the rounds of reference / measured.
+    """
+
+    measured: float
+    reference: float
+    speed_up: float
 
     @property
     def slow_down(self) -> float:
@@ -29,8 +34,8 @@ class Row:
     """One line of the table: `value` is to be at least, or at most, `target`."""
 
     name: str
-    ours: str
-    theirs: str
+    measured: str
+    reference: str
     value: float
     unit: str = "x"
     target: float | None = None
@@ -52,28 +57,27 @@ class Row:
         """For the table."""
         target = "" if self.target is None else f"{'<=' if self.at_most else '>='} {self.target:g}"
         met = {None: "", True: "yes", False: "NO"}[self.met]
-        return self.name, self.ours, self.theirs, f"{self.value:.2f} {self.unit}", target, met, (
-            self.note
-        )
+        value = f"{self.value:.2f} {self.unit}"
+        return self.name, self.measured, self.reference, value, target, met, self.note
 
 
-COLUMNS = ("measured", "ours", "the other", "value", "target", "met", "")
+COLUMNS = ("benchmark", "measured", "reference", "value", "target", "met", "")
 
 
 def seconds(side: Side) -> float:
     """How long it takes once."""
-    begun = time.perf_counter()
+    started = time.perf_counter()
     side()
-    return time.perf_counter() - begun
+    return time.perf_counter() - started
 
 
-def paired(ours: Side, theirs: Side, rounds: int, warm: bool = True) -> Pair:
+def paired(measured: Side, reference: Side, rounds: int, warm: bool = True) -> Pair:
     """Time both in turn; `warm`: run each once untimed before each timing, so that threads that
     the other side left spinning have come to rest."""
     times = []
     for _ in range(rounds):
         pair = []
-        for side in (ours, theirs):
+        for side in (measured, reference):
             if warm:
                 side()
             pair.append(seconds(side))

@@ -48,17 +48,17 @@ def main(text: Path, variants: tuple[str, ...], seeds: str, jobs: int) -> None:
             click.echo(json.dumps(record))
 
 
-def run(text: Path, order: tuple[str, int]) -> dict[str, Any]:
+def run(text: Path, variant_and_seed: tuple[str, int]) -> dict[str, Any]:
     """Train one variant with one seed -> nats per character on the text to choose by."""
-    variant, seed = order
+    variant, seed = variant_and_seed
     torch.set_num_threads(1)
     keep_freed_memory()
     settings = replace(DEFAULTS, precision="bfloat16", seed=seed, **_changes(variant.split()))
     prepared = prepare_data(load_corpus([str(text)], Reading()), HELD_OUT)
     trainer = prepared.trainer(settings, "cpu")
-    begun = time.process_time()
+    started = time.process_time()
     losses = [trainer.train_step().loss for _ in range(settings.steps)]
-    seconds = time.process_time() - begun
+    seconds = time.process_time() - started
     last = losses[-max(1, len(losses) // 10) :]
     return {
         "variant": variant,
@@ -78,9 +78,9 @@ def _changes(assignments: Iterable[str]) -> dict[str, Any]:
         value = ast.literal_eval(written)
         module, dot, constant = name.rpartition(".")
         if dot:
-            room = import_module(f"charrnn.training.{module}")
-            assert hasattr(room, constant), f"{module} has no {constant}"
-            setattr(room, constant, value)
+            changed = import_module(f"charrnn.training.{module}")
+            assert hasattr(changed, constant), f"{module} has no {constant}"
+            setattr(changed, constant, value)
         else:
             settings[name] = value
     return settings

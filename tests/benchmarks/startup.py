@@ -43,8 +43,8 @@ def help_text() -> list[Row]:
     return [
         Row(
             "charrnn --help against import click",
-            f"{pair.ours:.3f} s",
-            f"{pair.theirs:.3f} s",
+            f"{pair.measured:.3f} s",
+            f"{pair.reference:.3f} s",
             pair.slow_down,
             target=1.6,
             at_most=True,
@@ -66,7 +66,7 @@ def sample() -> list[Row]:
                 ROUNDS,
                 warm=False,
             )
-            times = f"{pair.ours:.3f} s", f"{pair.theirs:.3f} s"
+            times = f"{pair.measured:.3f} s", f"{pair.reference:.3f} s"
             note = f"{path.stat().st_size / MEGABYTE:.1f} MB"
         rows += [
             Row(
@@ -81,7 +81,7 @@ def sample() -> list[Row]:
                 f"sample --length 200, {name}, seconds",
                 times[0],
                 "",
-                pair.ours,
+                pair.measured,
                 "s",
                 target=limit,
                 at_most=True,

@@ -49,7 +49,7 @@ def _prepare(path: Path) -> tuple[TrainingData, Settings]:
 
 
 def _whole_run(corpus: Path, settings: Settings) -> None:
-    order = TrainingRequest(
+    request = TrainingRequest(
         corpora=(str(corpus),),
         reading=Reading(),
         budget=Budget(steps=STEPS),
@@ -59,7 +59,7 @@ def _whole_run(corpus: Path, settings: Settings) -> None:
         device="cpu",
         started=time.monotonic(),
     )
-    train(order, lambda event: None)
+    train(request, lambda event: None)
 
 
 def _bare_loop(prepared: TrainingData, settings: Settings) -> None:
@@ -82,8 +82,8 @@ def run() -> list[Row]:
     return [
         Row(
             f"training run of {STEPS} steps against a bare loop",
-            rate(characters, pair.ours),
-            rate(characters, pair.theirs),
+            rate(characters, pair.measured),
+            rate(characters, pair.reference),
             pair.speed_up,
             target=0.97,
             note=f"{settings.precision}, {VALIDATIONS} validations and checkpoints",
@@ -139,8 +139,8 @@ def step() -> list[Row]:
     return [
         Row(
             "training step against plain float32 nn.LSTM and AdamW",
-            rate(characters, pair.ours),
-            rate(characters, pair.theirs),
+            rate(characters, pair.measured),
+            rate(characters, pair.reference),
             pair.speed_up,
             target=1.0,
             note=f"{settings.precision}, hidden {settings.hidden}",
