@@ -34,6 +34,9 @@ Specification: TypeAlias = tuple[str, tuple[int, ...]]
 """An array's dtype, by NumPy's name, and its shape."""
 Expectation: TypeAlias = Callable[[Description], Mapping[str, Specification]]
 
+FORMAT_VERSION = 1
+WRITERS = {1: "0.1"}
+"""Format version -> the first charrnn that reads it."""
 METADATA_KEY = "charrnn"
 MAX_HEADER = 1 << 21
 """In bytes. Parsed JSON can take 25 times its text's memory: this much does no harm."""
@@ -107,6 +110,18 @@ def read(path: Path, expected: Expectation) -> tuple[Description, dict[str, Arra
         return description, load(data)
     except (CharRNNError, SafetensorError, RecursionError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} is no usable checkpoint: {_one_line(error)}") from error
+
+
+def check_version(description: Description, kind: str) -> None:
+    """Raise CheckpointError unless `description` is of this `kind` and a format known here."""
+    version = description.get("format_version")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise CheckpointError(f"its format_version is {version!r}, not a positive integer")
+    if version > FORMAT_VERSION:
+        needed = WRITERS.get(version) or description.get("needs") or "a newer release"
+        raise CheckpointError(f"its format {version} needs charrnn >= {needed}; upgrade charrnn")
+    if description.get("kind") != kind:
+        raise CheckpointError(f"it holds {description.get('kind')!r}, not {kind!r}")
 
 
 def _one_line(error: Exception) -> str:
