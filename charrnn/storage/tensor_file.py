@@ -26,6 +26,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from charrnn.errors import CharRNNError, CheckpointError
+from charrnn.platform import READING
 from charrnn.storage.files import explain, write_atomically
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -131,7 +132,7 @@ def _one_line(error: Exception) -> str:
 def _read_regular(path: Path) -> bytes:
     """The whole file; never waits on a pipe nor reads a device."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        descriptor = os.open(path, READING)
         with open(descriptor, "rb") as file:
             mode = os.fstat(descriptor).st_mode
             if not stat.S_ISREG(mode):

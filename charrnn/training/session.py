@@ -93,7 +93,7 @@ def train(request: TrainingRequest, listen: Listener) -> None:
     make_directory(request.output)
     with ExitStack() as stack:
         stack.enter_context(exclusive(request.output))
-        remove_stale_temporaries(request.output)
+        remove_stale_temporaries(request.output, (MODEL_FILE, TRAINING_FILE))
         saved = _find_saved(request)
         if saved is not None:
             _require_same(request, saved, corpus.digest)
