@@ -15,9 +15,10 @@ import numpy as np
 from charrnn.errors import CorpusError, VocabularyError
 from charrnn.inference.sampling import ENDED, check_decoding, generate
 from charrnn.inference.scoring import Score, evaluate_documents, score_characters, score_documents
-from charrnn.models.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
+from charrnn.models.checkpoint import Checkpoint, load_checkpoint
 from charrnn.models.interface import LanguageModel
 from charrnn.models.loading import load_model
+from charrnn.storage.runs import find_checkpoint
 from charrnn.text.corpus import Documents, Reading, find_encoded, load_corpus
 from charrnn.text.vocabulary import EOS, Vocabulary
 

@@ -1,29 +1,41 @@
-"""What depends on the operating system: signals that end a process, the C library's allocator."""
+"""Everything that depends on the operating system, with a fallback where a system lacks it.
+
+Signals that end a process, durable writes, locks on files, the C library's allocator. Other modules
+use only those parts of `os` and `signal` that every system has.
+"""
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 
-EXIT_STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
-"""What a process exits with that such a signal has ended, as a shell would tell."""
+HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)  # Windows has none
+EXIT_STATUS = {
+    number: 128 + number for number in (signal.SIGINT, signal.SIGTERM, HANGUP) if number is not None
+}
+"""Exit status for each signal that ends the program."""
+READING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+"""Flags to open a file with: never wait for a pipe's writer, never translate the ends of lines."""
+WRITING = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+"""Flags to create a file with: one that exists, or a link in its place, is an error."""
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 """Parameters of mallopt(3)."""
 KEPT_BYTES = 1 << 30
 LARGEST_BLOCK_KEPT = 1 << 25
-"""The most that glibc takes."""
+"""The largest value that glibc accepts."""
 
 
 @contextmanager
 def received_by(handle: Callable[[int], None]) -> Iterator[None]:
-    """Let `handle` receive what asks the process to end; under nohup, SIGHUP does not.
+    """Call `handle` with the number of each signal that asks the process to end.
 
-    Only the main thread can: in another one, nothing changes.
+    A hangup that is ignored, as under nohup, stays ignored. Only the main thread can set handlers:
+    in another one, nothing changes.
     """
 
     def receive(number: int, frame: FrameType | None) -> None:
@@ -33,7 +45,7 @@ def received_by(handle: Callable[[int], None]) -> Iterator[None]:
     before = {
         number: signal.signal(number, receive)
         for number in (EXIT_STATUS if in_main_thread else ())
-        if (number, signal.getsignal(number)) != (signal.SIGHUP, signal.SIG_IGN)
+        if (number, signal.getsignal(number)) != (HANGUP, signal.SIG_IGN)
     }
     try:
         yield
@@ -44,21 +56,84 @@ def received_by(handle: Callable[[int], None]) -> Iterator[None]:
 
 @contextmanager
 def leaving_at_once() -> Iterator[None]:
-    """Let a signal end the process on the spot, while there is nothing to save or to clean up.
+    """Let a signal end the process immediately, while there is nothing to save or to clean up.
 
-    For imports: an exception that a signal raises while C++ code imports a module is an abort.
+    For imports: a Python exception raised while C++ code imports a module aborts the process.
     """
     with received_by(lambda number: os._exit(EXIT_STATUS[signal.Signals(number)])):
         yield
 
 
-def keep_freed_memory() -> None:
-    """Let freed blocks be used again instead of given back; without mallopt(3), do nothing.
+def sync(descriptor: int) -> None:
+    """Return when the file's contents will survive a power failure.
 
-    glibc gives large blocks back to the system at once and asks for them again a moment later; the
+    On macOS, fsync(2) stops at the drive's own cache; F_FULLFSYNC goes on to the medium. File
+    systems that lack it, network drives among them, get an fsync.
+    """
+    with suppress(ImportError, AttributeError, OSError):
+        import fcntl
+
+        fcntl.fcntl(descriptor, getattr(fcntl, "F_FULLFSYNC"))  # noqa: B009 - macOS only
+        return
+    os.fsync(descriptor)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the names in `directory` survive a power failure, where a directory can be opened."""
+    if not hasattr(os, "O_DIRECTORY"):  # Windows: the file system's journal has to do
+        return
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        sync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def link(source: Path, target: Path) -> None:
+    """Give the file `source` a second name.
+
+    Raises:
+        OSError: the system or the file system has no hard links, or refuses.
+    """
+    if not hasattr(os, "link"):
+        raise OSError(None, "no hard links")
+    os.link(source, target)
+
+
+def lock_alone(descriptor: int) -> bool:
+    """Lock an open file, unless another process holds any lock on it; whether it is locked.
+
+    The lock ends when the file is closed, also by the end of the process. Where the system or the
+    file system has no such locks, the answer is False.
+    """
+    try:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (ImportError, OSError):
+        return False
+    return True
+
+
+def lock_shared(descriptor: int) -> None:
+    """Lock an open file together with others, after waiting for one that has locked it alone."""
+    with suppress(ImportError, OSError):
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+
+
+def keep_freed_memory() -> None:
+    """Make the C library reuse freed blocks instead of returning them; without glibc, do nothing.
+
+    glibc returns large blocks to the system at once and asks for them again a moment later; the
     page faults cost a quarter of the time of training (tests/benchmarks/README.md).
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(TRIM_THRESHOLD, KEPT_BYTES)
-        mallopt(MMAP_THRESHOLD, LARGEST_BLOCK_KEPT)
+    try:
+        import ctypes
+
+        mallopt = ctypes.CDLL(None).mallopt
+    except (ImportError, AttributeError, TypeError, OSError):  # TypeError: Windows
+        return
+    mallopt(TRIM_THRESHOLD, KEPT_BYTES)
+    mallopt(MMAP_THRESHOLD, LARGEST_BLOCK_KEPT)

@@ -9,7 +9,8 @@ import pytest
 import charrnn
 from charrnn.api import SIDE_BY_SIDE, TrainedModel
 from charrnn.errors import CheckpointError, CorpusError, SettingsError, VocabularyError
-from charrnn.models.checkpoint import MODEL_FILE, save_checkpoint
+from charrnn.models.checkpoint import save_checkpoint
+from charrnn.storage.runs import MODEL_FILE
 from tests.support import random_checkpoint, random_model
 
 ALPHABET = "abcdefgh \n"

@@ -9,8 +9,9 @@ import click
 
 from charrnn.cli.options import checkpoint_option, json_option
 from charrnn.cli.terminal import Output, one_line
-from charrnn.models.checkpoint import find_checkpoint, load_checkpoint
+from charrnn.models.checkpoint import load_checkpoint
 from charrnn.models.ngram_counts import NgramCounts
+from charrnn.storage.runs import find_checkpoint
 
 
 @click.command(name="info")

@@ -1,11 +1,10 @@
-"""The checkpoint that is shared: one self-contained `model.safetensors`, and where to find it.
+"""The checkpoint that is shared: one self-contained `model.safetensors`.
 
 Knows what a trained model consists of; not how to compute with it, nor how it was trained.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,21 +16,19 @@ from charrnn.errors import CheckpointError
 from charrnn.models.architecture import Architecture
 from charrnn.models.ngram_counts import NgramCounts, expected_tensors
 from charrnn.storage import tensor_file
-from charrnn.storage.files import write_atomically
-from charrnn.storage.tensor_file import Array, Description, Specification
+from charrnn.storage.runs import MODEL_FILE
+from charrnn.storage.tensor_file import (
+    FORMAT_VERSION,
+    Array,
+    Description,
+    Specification,
+    check_version,
+)
 from charrnn.text.vocabulary import Vocabulary
 
-MODEL_FILE = "model.safetensors"
-RUNS = Path("checkpoints")
-LATEST = ".latest"
-"""In RUNS: the name of the run trained last. Kept by name: clocks jump and copies change times."""
-ENVIRONMENT_VARIABLE = "CHARRNN_CHECKPOINT"
 EXPONENTS = "mixture.exponents"
 MAX_WEIGHT = 1e15
 """Below it nothing that a network of MAX_WIDTH computes can overflow float32."""
-FORMAT_VERSION = 1
-WRITERS = {1: "0.1"}
-"""Format version -> the first charrnn that reads it."""
 
 
 @dataclass(frozen=True)
@@ -131,18 +128,6 @@ def require_finite(arrays: Mapping[str, Array], limit: float = np.inf) -> None:
             raise CheckpointError(f"weights {name!r} are {fault}; train with a lower rate")
 
 
-def check_version(description: Description, kind: str) -> None:
-    """Raise CheckpointError unless `description` is of this `kind` and a format known here."""
-    version = description.get("format_version")
-    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise CheckpointError(f"its format_version is {version!r}, not a positive integer")
-    if version > FORMAT_VERSION:
-        needed = WRITERS.get(version) or description.get("needs") or "a newer release"
-        raise CheckpointError(f"its format {version} needs charrnn >= {needed}; upgrade charrnn")
-    if description.get("kind") != kind:
-        raise CheckpointError(f"it holds {description.get('kind')!r}, not {kind!r}")
-
-
 def network_specification(architecture: Architecture) -> dict[str, Specification]:
     """The dtype and shape of every weight in a file."""
     return {name: ("float32", shape) for name, shape in architecture.shapes().items()}
@@ -200,44 +185,3 @@ def parse_architecture(network: Any, vocabulary_size: int) -> Architecture:
 
 def _is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def find_checkpoint(given: str | None) -> Path:
-    """The checkpoint to use: `given`, else $CHARRNN_CHECKPOINT, else the run trained last.
-
-    Raises:
-        CheckpointError: there is nothing at that path, or no way to tell which run is meant.
-    """
-    named = given or os.environ.get(ENVIRONMENT_VARIABLE)
-    if named:
-        path = Path(named)
-        if not path.exists():
-            raise CheckpointError(f"there is no checkpoint {named}; {tensor_file.REMEDY}")
-        return path
-    latest = _latest_run()
-    if latest is not None:
-        return latest
-    runs = sorted(path.parent for path in RUNS.glob(f"*/{MODEL_FILE}"))
-    if not runs:
-        raise CheckpointError(
-            f"there is no trained model in {RUNS}/; train one with: charrnn train CORPUS"
-        )
-    if len(runs) > 1:
-        names = ", ".join(str(run) for run in runs)
-        raise CheckpointError(f"there are several models ({names}); name one with --checkpoint")
-    return runs[0]
-
-
-def remember_latest(run: Path) -> None:
-    """Make `run` the default checkpoint, if it lies in RUNS."""
-    if run.parent.resolve() == RUNS.resolve():
-        write_atomically(RUNS / LATEST, os.fsencode(f"{run.name}\n"))
-
-
-def _latest_run() -> Path | None:
-    try:
-        name = os.fsdecode((RUNS / LATEST).read_bytes()).strip()
-    except OSError:
-        return None
-    run = RUNS / Path(name).name
-    return run if (run / MODEL_FILE).exists() else None

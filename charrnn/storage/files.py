@@ -1,20 +1,26 @@
 """Whole files on disk: written atomically, one writer at a time. Knows nothing of their contents.
 
-A write goes to a temporary file beside its target, is fsynced, renamed over it, and the directory
-is fsynced, so that a reader or a crash at any instant finds the old file or the new one.
+A write goes to a temporary file beside its target, which is synced and renamed over the target;
+then the directory is synced. Readers, and crashes at any instant, find the old file or the new one.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from charrnn import platform
 from charrnn.errors import CharRNNError
 
 TEMPORARY_SUFFIX = ".partial"
+TEMPORARY = re.compile(r"(\.old)?\.(?P<target>.+)\.[0-9a-f]+" + re.escape(TEMPORARY_SUFFIX))
+"""Names of temporary files: see `temporary_for` and `_replace_durably`."""
+WRITERS = ".writers"
+"""A file on which every process that writes in a shared directory holds a lock."""
 
 
 class OutputError(CharRNNError):
@@ -26,6 +32,11 @@ def explain(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
 
 
+def temporary_for(target: Path) -> Path:
+    """A name beside `target` that no other writer uses, on this machine or another."""
+    return target.with_name(f".{target.name}.{os.urandom(8).hex()}{TEMPORARY_SUFFIX}")
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Replace the file at `path` with `data`, or leave it as it is.
 
@@ -33,10 +44,10 @@ def write_atomically(path: Path, data: bytes) -> None:
     or, for a new one, what the umask allows.
 
     Raises:
-        OutputError: the disk is full, read-only, or otherwise refuses; the old file is intact.
+        OutputError: the disk is full, read-only, or refuses otherwise; the old file is intact.
     """
     target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".{target.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    temporary = temporary_for(target)
     try:
         _write_durably(temporary, data, _mode_of(target))
         _replace_durably(temporary, target)
@@ -58,14 +69,14 @@ def _mode_of(path: Path) -> int | None:
 
 
 def _write_durably(path: Path, data: bytes, mode: int | None) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o666)
+    descriptor = os.open(path, platform.WRITING, 0o666)
     try:
         if mode is not None:
-            os.fchmod(descriptor, mode)
+            os.chmod(path, mode)
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(descriptor, rest) :]
-        os.fsync(descriptor)
+        platform.sync(descriptor)
     finally:
         os.close(descriptor)
 
@@ -74,10 +85,10 @@ def _replace_durably(temporary: Path, target: Path) -> None:
     """Rename `temporary` to `target`; where that cannot be made durable, undo it."""
     old = temporary.with_name(f".old{temporary.name}")
     with suppress(OSError):  # there is no old file, or a file system without hard links
-        os.link(target, old)
+        platform.link(target, old)
     try:
         os.replace(temporary, target)
-        fsync_directory(target.parent)
+        platform.sync_directory(target.parent)
     except OSError:
         with suppress(OSError):
             os.replace(old, target)
@@ -85,15 +96,6 @@ def _replace_durably(temporary: Path, target: Path) -> None:
     finally:
         with suppress(OSError):
             os.unlink(old)
-
-
-def fsync_directory(directory: Path) -> None:
-    """Make the names in `directory` survive a power failure."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def make_directory(directory: Path) -> None:
@@ -112,34 +114,45 @@ def make_directory(directory: Path) -> None:
         ) from error
 
 
-def remove_stale_temporaries(directory: Path) -> None:
-    """Delete what writers that were killed left behind. Call only while holding the lock."""
-    for leftover in directory.glob(f".*{TEMPORARY_SUFFIX}"):
-        with suppress(OSError):
-            leftover.unlink()
+def remove_stale_temporaries(directory: Path, targets: Collection[str]) -> None:
+    """Delete what killed writers of the files `targets` left in `directory`, and nothing else.
+
+    Call it only while holding the directory: see `exclusive`.
+    """
+    for target, leftover in _temporaries(directory):
+        if target in targets:
+            with suppress(OSError):
+                leftover.unlink()
 
 
-def remove_abandoned_temporaries(directory: Path) -> None:
-    """Delete what writers that were killed left, where several write: their names tell whose."""
-    for leftover in directory.glob(f".*{TEMPORARY_SUFFIX}"):
-        writer = leftover.name.removesuffix(TEMPORARY_SUFFIX).rpartition(".")[2]
-        if writer.isdecimal() and not _is_running(int(writer)):
-            leftover.unlink(missing_ok=True)
+def _temporaries(directory: Path) -> Iterator[tuple[str, Path]]:
+    """The temporary files in `directory`, each with the name of its target."""
+    for path in directory.glob(f".*{TEMPORARY_SUFFIX}"):
+        if match := TEMPORARY.fullmatch(path.name):
+            yield match["target"], path
 
 
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
+@contextmanager
+def shared(directory: Path) -> Iterator[None]:
+    """Write in `directory` while others may, too; first delete what killed writers left there.
+
+    Each writer shares a lock on one file, so a process that gets the lock alone knows that no other
+    one is writing. Process ids would not tell: machines and containers that share a directory have
+    their own. Nor would the age of a file: clocks jump, and a large text takes hours. Without such
+    locks, nothing is deleted.
+    """
+    with open(directory / WRITERS, "a+b") as file:
+        if platform.lock_alone(file.fileno()):
+            for _, leftover in _temporaries(directory):
+                with suppress(OSError):
+                    leftover.unlink()
+        platform.lock_shared(file.fileno())
+        yield
 
 
 @contextmanager
 def exclusive(directory: Path) -> Iterator[None]:
-    """Hold `directory` as its only writer; a killed holder's lock frees itself.
+    """Hold `directory` as its only writer; the lock of a process that is killed is released.
 
     Raises:
         OutputError: another process holds it; the message gives its process id.

@@ -26,6 +26,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from charrnn.errors import CharRNNError, CheckpointError
+from charrnn.platform import READING
 from charrnn.storage.files import explain, write_atomically
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -34,6 +35,9 @@ Specification: TypeAlias = tuple[str, tuple[int, ...]]
 """An array's dtype, by NumPy's name, and its shape."""
 Expectation: TypeAlias = Callable[[Description], Mapping[str, Specification]]
 
+FORMAT_VERSION = 1
+WRITERS = {1: "0.1"}
+"""Format version -> the first charrnn that reads it."""
 METADATA_KEY = "charrnn"
 MAX_HEADER = 1 << 21
 """In bytes. Parsed JSON can take 25 times its text's memory: this much does no harm."""
@@ -109,6 +113,18 @@ def read(path: Path, expected: Expectation) -> tuple[Description, dict[str, Arra
         raise CheckpointError(f"{path} is no usable checkpoint: {_one_line(error)}") from error
 
 
+def check_version(description: Description, kind: str) -> None:
+    """Raise CheckpointError unless `description` is of this `kind` and a format known here."""
+    version = description.get("format_version")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise CheckpointError(f"its format_version is {version!r}, not a positive integer")
+    if version > FORMAT_VERSION:
+        needed = WRITERS.get(version) or description.get("needs") or "a newer release"
+        raise CheckpointError(f"its format {version} needs charrnn >= {needed}; upgrade charrnn")
+    if description.get("kind") != kind:
+        raise CheckpointError(f"it holds {description.get('kind')!r}, not {kind!r}")
+
+
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:300]
 
@@ -116,7 +132,7 @@ def _one_line(error: Exception) -> str:
 def _read_regular(path: Path) -> bytes:
     """The whole file; never waits on a pipe nor reads a device."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        descriptor = os.open(path, READING)
         with open(descriptor, "rb") as file:
             mode = os.fstat(descriptor).st_mode
             if not stat.S_ISREG(mode):

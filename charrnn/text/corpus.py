@@ -27,11 +27,11 @@ import numpy.typing as npt
 
 from charrnn.errors import CorpusError, VocabularyError
 from charrnn.storage.files import (
-    TEMPORARY_SUFFIX,
     OutputError,
     explain,
     make_directory,
-    remove_abandoned_temporaries,
+    shared,
+    temporary_for,
     write_atomically,
 )
 from charrnn.text.vocabulary import (
@@ -523,16 +523,16 @@ def _fill_cache(
     vocabulary: Vocabulary,
 ) -> Ids:
     stem = directory / key
-    partial = directory / f".{key}.{os.getpid()}{TEMPORARY_SUFFIX}"
+    partial = temporary_for(stem)
     described = {"code_points": vocabulary.code_points, "part_ends": part_ends}
-    try:
-        remove_abandoned_temporaries(directory)
-        ids = _fill(partial, blocks, part_ends[-1], vocabulary)
-        os.replace(partial, stem.with_suffix(".npy"))
-        write_atomically(stem.with_suffix(".json"), json.dumps(described).encode())
-        return ids
-    finally:
-        partial.unlink(missing_ok=True)
+    with shared(directory):
+        try:
+            ids = _fill(partial, blocks, part_ends[-1], vocabulary)
+            os.replace(partial, stem.with_suffix(".npy"))
+            write_atomically(stem.with_suffix(".json"), json.dumps(described).encode())
+            return ids
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 def _fill(path: Path, blocks: Iterator[CodePoints], length: int, vocabulary: Vocabulary) -> Ids:

@@ -21,12 +21,13 @@ from charrnn.errors import SettingsError, TrainingError
 from charrnn.inference.sampling import check_decoding, generate
 from charrnn.inference.scoring import evaluate_documents
 from charrnn.models.cells import Array
-from charrnn.models.checkpoint import MODEL_FILE, Checkpoint, remember_latest, save_checkpoint
+from charrnn.models.checkpoint import Checkpoint, save_checkpoint
 from charrnn.models.ngram import NgramModel
 from charrnn.models.numpy_rnn import NumpyRNN
 from charrnn.models.torch_rnn import TorchRNN
 from charrnn.platform import EXIT_STATUS, received_by
 from charrnn.storage.files import exclusive, explain, make_directory, remove_stale_temporaries
+from charrnn.storage.runs import MODEL_FILE, remember_latest
 from charrnn.text.corpus import load_corpus
 from charrnn.training.data import TrainingData, prepare_data
 from charrnn.training.mixing import Fit, fit_mixture
@@ -92,7 +93,7 @@ def train(request: TrainingRequest, listen: Listener) -> None:
     make_directory(request.output)
     with ExitStack() as stack:
         stack.enter_context(exclusive(request.output))
-        remove_stale_temporaries(request.output)
+        remove_stale_temporaries(request.output, (MODEL_FILE, TRAINING_FILE))
         saved = _find_saved(request)
         if saved is not None:
             _require_same(request, saved, corpus.digest)

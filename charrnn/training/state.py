@@ -16,9 +16,9 @@ import torch
 from charrnn.errors import CheckpointError
 from charrnn.models.architecture import Architecture
 from charrnn.models.cells import CELLS, Array
-from charrnn.models.checkpoint import check_version, network_specification, require_finite
+from charrnn.models.checkpoint import network_specification, require_finite
 from charrnn.storage import tensor_file
-from charrnn.storage.tensor_file import Description, Specification
+from charrnn.storage.tensor_file import Description, Specification, check_version
 from charrnn.training.settings import Settings
 from charrnn.training.trainer import Schedule, Trainer, trained_by_muon
 

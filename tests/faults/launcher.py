@@ -85,9 +85,8 @@ def become(request: dict[str, Any]) -> None:
     if request["wrong_clock"]:
         time.time = lambda: random.uniform(0, 4e9)
     if request["fault"] is not None:
-        charrnn_files = importlib.import_module("charrnn.storage.files")
-        faulty = importlib.import_module("tests.faults.faulty_os").FaultyOS
-        charrnn_files.os = faulty(**request["fault"])  # type: ignore[attr-defined]
+        faulty_os = importlib.import_module("tests.faults.faulty_os")
+        faulty_os.install(faulty_os.FaultyOS(**request["fault"]))
     if request["more_memory"] is not None:
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         limit = pages * resource.getpagesize() + request["more_memory"]

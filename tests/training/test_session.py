@@ -14,7 +14,8 @@ import pytest
 
 from charrnn.api import TrainedModel
 from charrnn.errors import TrainingError
-from charrnn.models.checkpoint import find_checkpoint, load_checkpoint
+from charrnn.models.checkpoint import load_checkpoint
+from charrnn.storage.runs import find_checkpoint
 from charrnn.text.corpus import Reading
 from charrnn.training.request import Budget, TrainingRequest
 from charrnn.training.session import Event, Interrupted, train

@@ -1,0 +1,57 @@
+"""Where runs are kept, and which one is meant. Knows names and paths; not what a model is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from charrnn.errors import CheckpointError
+from charrnn.storage.files import write_atomically
+from charrnn.storage.tensor_file import REMEDY
+
+MODEL_FILE = "model.safetensors"
+RUNS = Path("checkpoints")
+LATEST = ".latest"
+"""In RUNS: the name of the run trained last. Kept by name: clocks jump and copies change times."""
+ENVIRONMENT_VARIABLE = "CHARRNN_CHECKPOINT"
+
+
+def find_checkpoint(given: str | None) -> Path:
+    """The checkpoint to use: `given`, else $CHARRNN_CHECKPOINT, else the run trained last.
+
+    Raises:
+        CheckpointError: there is nothing at that path, or no way to tell which run is meant.
+    """
+    named = given or os.environ.get(ENVIRONMENT_VARIABLE)
+    if named:
+        path = Path(named)
+        if not path.exists():
+            raise CheckpointError(f"there is no checkpoint {named}; {REMEDY}")
+        return path
+    latest = _latest_run()
+    if latest is not None:
+        return latest
+    runs = sorted(path.parent for path in RUNS.glob(f"*/{MODEL_FILE}"))
+    if not runs:
+        raise CheckpointError(
+            f"there is no trained model in {RUNS}/; train one with: charrnn train CORPUS"
+        )
+    if len(runs) > 1:
+        names = ", ".join(str(run) for run in runs)
+        raise CheckpointError(f"there are several models ({names}); name one with --checkpoint")
+    return runs[0]
+
+
+def remember_latest(run: Path) -> None:
+    """Make `run` the default checkpoint, if it lies in RUNS."""
+    if run.parent.resolve() == RUNS.resolve():
+        write_atomically(RUNS / LATEST, os.fsencode(f"{run.name}\n"))
+
+
+def _latest_run() -> Path | None:
+    try:
+        name = os.fsdecode((RUNS / LATEST).read_bytes()).strip()
+    except OSError:
+        return None
+    run = RUNS / Path(name).name
+    return run if (run / MODEL_FILE).exists() else None

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from charrnn.errors import CheckpointError
+from charrnn.models.checkpoint import save_checkpoint
+from charrnn.storage.runs import MODEL_FILE, find_checkpoint, remember_latest
+from tests.support import random_checkpoint
+
+
+def make_run(name: str) -> Path:
+    run = Path("checkpoints") / name
+    run.mkdir(parents=True)
+    save_checkpoint(run / MODEL_FILE, random_checkpoint())
+    return run
+
+
+def test_a_named_checkpoint_goes_before_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    named, chosen, latest = make_run("named"), make_run("chosen"), make_run("latest")
+    remember_latest(latest)
+    assert find_checkpoint(None) == latest
+    monkeypatch.setenv("CHARRNN_CHECKPOINT", str(chosen))
+    assert find_checkpoint(None) == chosen
+    assert find_checkpoint(str(named)) == named
+
+
+def test_the_only_run_is_meant() -> None:
+    assert find_checkpoint(str(make_run("only"))) == find_checkpoint(None)
+
+
+def test_without_a_model_there_is_a_remedy() -> None:
+    with pytest.raises(CheckpointError, match="train one with: charrnn train CORPUS"):
+        find_checkpoint(None)
+
+
+def test_of_several_runs_one_must_be_named() -> None:
+    make_run("one")
+    make_run("two")
+    with pytest.raises(CheckpointError, match=r"checkpoints/one, checkpoints/two.*--checkpoint"):
+        find_checkpoint(None)
+
+
+@pytest.mark.parametrize("variable", [False, True])
+def test_an_unknown_checkpoint_is_refused(
+    variable: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_run("other")
+    monkeypatch.setenv("CHARRNN_CHECKPOINT", "unknown")
+    with pytest.raises(CheckpointError, match="there is no checkpoint unknown; name a run"):
+        find_checkpoint(None if variable else "unknown")
+
+
+@pytest.mark.parametrize("content", ["gone\n", "", "../elsewhere\n", "\xff"])
+def test_a_latest_run_that_is_gone_is_forgotten(content: str) -> None:
+    only = make_run("only")
+    (Path("checkpoints") / ".latest").write_bytes(content.encode("latin-1"))
+    assert find_checkpoint(None) == only
+
+
+def test_runs_elsewhere_are_not_remembered() -> None:
+    make_run("one")
+    elsewhere = Path("elsewhere/run")
+    elsewhere.mkdir(parents=True)
+    remember_latest(elsewhere)
+    assert not (Path("checkpoints") / ".latest").exists()
