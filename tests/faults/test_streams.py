@@ -121,19 +121,24 @@ def test_a_signal_while_a_text_is_read_leaves_at_once(
 
 @pytest.mark.fault(30)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("delay", [0.4, 0.8])
+@pytest.mark.parametrize("imported", ["torch.torch_version", "torch.nn.functional"])
 def test_a_signal_while_torch_is_imported_leaves_at_once(
-    number: signal.Signals, delay: float
+    number: signal.Signals, imported: str
 ) -> None:
     with subprocess.Popen(
         [*FOREGROUND, *ENDLESS],
-        stdout=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPROFILEIMPORTTIME": "1"},
         text=True,
     ) as process:
-        time.sleep(delay)
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.endswith(f" {imported}\n"):
+                break
         process.send_signal(number)
-        _, err = process.communicate(timeout=SECONDS)
+        err = process.stderr.read()
+        process.wait(SECONDS)
     assert process.returncode == STATUS[number], err
     assert "Traceback" not in err
 
