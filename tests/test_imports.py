@@ -19,7 +19,7 @@ from tests.support import REPOSITORY, Trained
 PACKAGE = REPOSITORY / "charrnn"
 
 ORDER = (  # each package imports only from those before it, or from itself
-    ("errors", "platform"),
+    ("errors", "platform", "arrays"),
     ("storage",),
     ("text",),
     ("models",),
@@ -34,9 +34,28 @@ ONLY_IN = {  # library -> the modules that may import it at all
     "click": ("cli",),
     "safetensors": ("storage.tensor_file",),
     "filelock": ("storage.files",),
+    "fcntl": ("platform",),
+    "ctypes": ("platform",),
 }
-LAZILY = {("torch", "models.loading"), ("filelock", "storage.files")}
+LAZILY = {
+    *(("torch", "models.loading"), ("filelock", "storage.files")),
+    *(("fcntl", "platform"), ("ctypes", "platform")),
+}
 """Only inside functions."""
+NOT_EVERYWHERE = {  # module -> contents that some systems lack, or that do something else there
+    "os": {
+        *("O_NOFOLLOW", "O_DIRECTORY", "O_NONBLOCK", "O_SYNC", "O_CLOEXEC", "O_BINARY"),
+        *("fchmod", "fchown", "chown", "link", "kill", "killpg", "fork", "setsid", "mkfifo"),
+        *("getuid", "geteuid", "getgid", "getpgid", "uname", "statvfs", "sysconf", "nice"),
+        *("sched_getaffinity", "pread", "pwrite", "preadv", "wait", "waitpid", "startfile"),
+    },
+    "signal": {
+        *("SIGHUP", "SIGKILL", "SIGPIPE", "SIGALRM", "SIGQUIT", "SIGSTOP", "SIGCONT", "SIGCHLD"),
+        *("SIGUSR1", "SIGUSR2", "SIGBREAK", "CTRL_C_EVENT", "alarm", "setitimer", "pause"),
+        *("pthread_sigmask", "pthread_kill", "sigwait", "siginterrupt"),
+    },
+}
+SYSTEM_MODULES = {"fcntl", "msvcrt", "ctypes", "resource", "termios", "tty", "pty", "pwd", "winreg"}
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "joblib", "marshal", "shelve", "cloudpickle"}
 UNSAFE_CALLS = {"eval", "exec", "compile", "__import__"}
 
@@ -156,6 +175,18 @@ def test_some_libraries_are_imported_only_when_needed(library: str, name: str) -
     assert all(each.lazy for each in found)
 
 
+def test_what_some_systems_lack_is_used_in_platform_alone() -> None:
+    for name, tree in TREES.items():
+        used = {found.target for found in imports(name)} & SYSTEM_MODULES | {
+            ast.unparse(node)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.attr in NOT_EVERYWHERE.get(node.value.id, ())
+        }
+        assert name == "platform" or not used, f"{name} uses {used}"
+
+
 def test_training_settings_do_without_torch() -> None:
     assert not [
         found
@@ -176,6 +207,7 @@ def test_only_what_setup_cfg_names_is_imported() -> None:
     assert imported - set(sys.stdlib_module_names) - {"charrnn"} == required
 
 
+@pytest.mark.fault(14)
 @pytest.mark.parametrize("name", FILES)
 def test_nothing_can_run_what_a_file_says(name: str) -> None:
     assert not {found.target for found in imports(name)} & UNSAFE_MODULES

@@ -1,29 +1,155 @@
 from __future__ import annotations
 
 import ctypes
-import platform
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from platform import libc_ver
 
 import pytest
 
-from charrnn.platform import KEPT_BYTES, LARGEST_BLOCK_KEPT, keep_freed_memory
+from charrnn.platform import KEPT_BYTES, LARGEST_BLOCK_KEPT, keep_freed_memory, sync
+from tests.faults.support import TINY, Launcher, until
+from tests.support import Trained, prose
+
+LACKING = (
+    *("os.O_NONBLOCK", "os.O_NOFOLLOW", "os.O_DIRECTORY", "os.fchmod", "os.link", "os.kill"),
+    *("signal.SIGHUP", "fcntl", "ctypes"),
+)
+"""What some systems lack."""
+TRAIN = (
+    *("train", "corpus.txt", "-o", "run", *TINY),
+    *("--steps", "400", "--validate-every", "100", "--json"),
+)
+SAMPLE = ("sample", "-c", "run", "--seed", "1", "--length", "20")
+MODEL = Path("run/model.safetensors")
+DARWIN_FULLFSYNC = 51
+
+# --- systems that lack something
+
+
+def train_and_sample(launcher: Launcher, *without: str) -> tuple[bytes, str]:
+    """Interrupt a run, go on with it, and sample: the model and the text."""
+    Path("corpus.txt").write_text(prose(30))
+    job = launcher.start(*TRAIN, without=without)
+    until(Path("run/training.safetensors").exists)
+    job.kill(signal.SIGTERM)
+    stopped = job.wait()
+    assert (stopped.status, stopped.err[:13]) == (143, "saved in run;")
+    done = launcher.run(*TRAIN, without=without)
+    assert (done.status, done.err) == (0, "")
+    sample = launcher.run(*SAMPLE, without=without)
+    assert (sample.status, sample.err) == (0, "")
+    assert not list(Path("run").glob("*.partial"))
+    return MODEL.read_bytes(), sample.out
+
+
+@pytest.fixture(scope="module")
+def on_this_system(
+    launcher: Launcher, tmp_path_factory: pytest.TempPathFactory, session_environment: None
+) -> tuple[bytes, str]:
+    """What `train_and_sample` gives where nothing is lacking."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("whole"))
+        return train_and_sample(launcher)
+
+
+@pytest.mark.parametrize("without", [*((name,) for name in LACKING), LACKING], ids=" ".join)
+def test_a_system_that_lacks_something_trains_resumes_and_samples(
+    without: tuple[str, ...],
+    launcher: Launcher,
+    on_this_system: tuple[bytes, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CHARRNN_CACHE", "cache")
+    assert train_and_sample(launcher, *without) == on_this_system
+
+
+def test_a_new_process_on_such_a_system_starts(prose_model: Trained) -> None:
+    program = (
+        "import ctypes, os, signal, sys\n"
+        "load = ctypes.CDLL\n"
+        "def on_windows(name, *others, **more):\n"
+        "    if name is None:\n"
+        "        raise TypeError('argument of type NoneType is not iterable')\n"
+        "    return load(name, *others, **more)\n"
+        "ctypes.CDLL = on_windows\n"
+        "del signal.SIGHUP, os.O_NONBLOCK, os.O_NOFOLLOW, os.O_DIRECTORY, os.fchmod, os.link\n"
+        "from charrnn.cli.main import main\n"
+        "main()\n"
+    )
+    command = [sys.executable, "-c", program, "evaluate", "-c", str(prose_model.run)]
+    done = subprocess.run(
+        [*command, str(prose_model.corpus)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "perplexity" in done.stdout
+
+
+# --- durability
+
+
+def calls_of_sync(monkeypatch: pytest.MonkeyPatch, refused: bool = False) -> list[str]:
+    """The calls that `sync` makes for descriptor 7."""
+    calls = []
+
+    def fake_fcntl(descriptor: int, command: int) -> int:
+        calls.append(f"fcntl {descriptor} {command}")
+        if refused:
+            raise OSError
+        return 0
+
+    monkeypatch.setattr(fcntl, "fcntl", fake_fcntl)
+    monkeypatch.setattr(os, "fsync", lambda descriptor: calls.append(f"fsync {descriptor}"))
+    sync(7)
+    return calls
+
+
+def test_macos_syncs_the_medium_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fcntl, "F_FULLFSYNC", DARWIN_FULLFSYNC, raising=False)
+    assert calls_of_sync(monkeypatch) == ["fcntl 7 51"]
+
+
+def test_a_file_system_that_cannot_do_so_gets_an_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fcntl, "F_FULLFSYNC", DARWIN_FULLFSYNC, raising=False)
+    assert calls_of_sync(monkeypatch, refused=True) == ["fcntl 7 51", "fsync 7"]
+
+
+def test_elsewhere_a_file_gets_an_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(fcntl, "F_FULLFSYNC", raising=False)
+    assert calls_of_sync(monkeypatch) == ["fsync 7"]
+
+
+# --- the allocator
 
 
 class Library:
     """Stands for the C library."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[int, int]] = []
+        self.calls: list[tuple[int, int]] = []
 
     def mallopt(self, parameter: int, value: int) -> int:
-        self.told.append((parameter, value))
+        self.calls.append((parameter, value))
         return 1
 
 
-def test_the_library_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_allocator_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     library = Library()
     monkeypatch.setattr(ctypes, "CDLL", lambda path: library)
     keep_freed_memory()
-    assert library.told == [(-1, KEPT_BYTES), (-3, LARGEST_BLOCK_KEPT)]
+    assert library.calls == [(-1, KEPT_BYTES), (-3, LARGEST_BLOCK_KEPT)]
+
+
+def test_windows_has_no_such_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: None) -> None:
+        raise TypeError("argument of type 'NoneType' is not iterable")
+
+    monkeypatch.setattr(ctypes, "CDLL", refuse)
+    keep_freed_memory()
 
 
 def test_a_library_without_it_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,7 +157,7 @@ def test_a_library_without_it_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> 
     keep_freed_memory()
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+@pytest.mark.skipif(libc_ver()[0] != "glibc", reason="another C library")
 def test_glibc_takes_the_values() -> None:
     library = ctypes.CDLL(None)
     assert library.mallopt(-1, KEPT_BYTES) == 1

@@ -14,10 +14,10 @@ from functools import cache
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-Array: TypeAlias = npt.NDArray[np.float32]
-CellState: TypeAlias = tuple[Array, ...]
+from charrnn.arrays import Floats
+
+CellState: TypeAlias = tuple[Floats, ...]
 """Arrays (B, H); the first is the hidden state, which is also the cell's output."""
 
 HALF = np.float32(0.5)
@@ -42,27 +42,27 @@ class Cell:
 
     gates: tuple[float, ...]
     states: int
-    step: Callable[[Array, Array, CellState], CellState]
+    step: Callable[[Floats, Floats, CellState], CellState]
     torch_module: str
     forget_gate: int | None = None
     additive: bool = False
 
 
-def _open(gates: Array) -> Array:
-    """tanh(x / 2) -> sigmoid(x), in place."""
+def _open(gates: Floats) -> Floats:
+    """From tanh(x / 2) to sigmoid(x), in place."""
     gates *= HALF
     gates += HALF
     return gates
 
 
 @cache
-def _lstm_opening(width: int) -> tuple[Array, Array]:
-    """Scale and offset (4H,) that open three gates and leave the candidate: two calls, not four."""
+def _lstm_opening(width: int) -> tuple[Floats, Floats]:
+    """Scale and offset (4H,): sigmoid for the three gates, the candidate as it is, in two calls."""
     scale, offset = np.array([[0.5, 0.5, 1, 0.5], [0.5, 0.5, 0, 0.5]], np.float32).repeat(width, 1)
     return scale, offset
 
 
-def lstm_step(inputs: Array, recurrent: Array, state: CellState) -> CellState:
+def lstm_step(inputs: Floats, recurrent: Floats, state: CellState) -> CellState:
     """Hochreiter & Schmidhuber 1997 with a forget gate; gates i, f, g, o."""
     hidden, memory = state
     width = hidden.shape[-1]
@@ -76,7 +76,7 @@ def lstm_step(inputs: Array, recurrent: Array, state: CellState) -> CellState:
     return np.tanh(memory) * gates[..., 3 * width :], memory
 
 
-def gru_step(inputs: Array, recurrent: Array, state: CellState) -> CellState:
+def gru_step(inputs: Floats, recurrent: Floats, state: CellState) -> CellState:
     """Cho et al. 2014; gates r, z, n, the reset gate applied after the matrix product."""
     (hidden,) = state
     width = hidden.shape[-1]
@@ -87,7 +87,7 @@ def gru_step(inputs: Array, recurrent: Array, state: CellState) -> CellState:
     return (candidate + gates[..., width:] * (hidden - candidate),)
 
 
-def rnn_step(inputs: Array, recurrent: Array, state: CellState) -> CellState:
+def rnn_step(inputs: Floats, recurrent: Floats, state: CellState) -> CellState:
     """Elman 1990, with tanh."""
     return (np.tanh(inputs + recurrent),)
 

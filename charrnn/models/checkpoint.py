@@ -1,4 +1,4 @@
-"""The checkpoint that is shared: one self-contained `model.safetensors`.
+"""A trained model as one self-contained file, `model.safetensors`.
 
 Knows what a trained model consists of; not how to compute with it, nor how it was trained.
 """
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from charrnn.arrays import Array
 from charrnn.errors import CheckpointError
 from charrnn.models.architecture import Architecture
 from charrnn.models.ngram_counts import NgramCounts, expected_tensors
@@ -19,7 +20,6 @@ from charrnn.storage import tensor_file
 from charrnn.storage.runs import MODEL_FILE
 from charrnn.storage.tensor_file import (
     FORMAT_VERSION,
-    Array,
     Description,
     Specification,
     check_version,
@@ -28,7 +28,7 @@ from charrnn.text.vocabulary import Vocabulary
 
 EXPONENTS = "mixture.exponents"
 MAX_WEIGHT = 1e15
-"""Below it nothing that a network of MAX_WIDTH computes can overflow float32."""
+"""With smaller weights, no network of MAX_WIDTH can overflow float32."""
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
-"""LanguageModel, the doorway between models and everything that uses them.
+"""The interface that every model implements.
 
-Knows shapes only: not what a state is made of, nor which library computes it. Sampling and
-scoring see nothing of a model but these methods, so an RNN, an n-gram model and a mixture of
-both are interchangeable.
+Knows shapes only: not what a state contains, nor which library computes it. Sampling and scoring
+use nothing but these methods, so a network, an n-gram model and a mixture of both are
+interchangeable.
 
-Axes: B texts side by side, T positions, V vocabulary entries. Logarithms are natural.
+Axes: B texts in parallel, T positions, V vocabulary entries. Logarithms are natural.
 """
 
 from __future__ import annotations
@@ -14,16 +14,18 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from charrnn.arrays import Floats
+
 Tokens: TypeAlias = npt.NDArray[np.integer[Any]]
 Rows: TypeAlias = npt.NDArray[np.intp]
-LogProbabilities: TypeAlias = npt.NDArray[np.float32]
+LogProbabilities: TypeAlias = Floats
 State: TypeAlias = Any
-"""What a model remembers of the B texts read so far; opaque to everyone but that model."""
+"""What a model remembers of the B texts read so far; only that model knows what it contains."""
 
 
 def log_sum_exp(logits: LogProbabilities) -> LogProbabilities:
     """log of the sum of exponentials over the last axis, which is kept with length 1."""
-    # The ufuncs' own reductions: for one character, the methods' detours cost as much as the sums.
+    # For one character, the overhead of logits.max() costs as much as the reduction itself.
     peak = np.maximum.reduce(logits, axis=-1, keepdims=True)
     total: LogProbabilities = np.log(np.add.reduce(np.exp(logits - peak), axis=-1, keepdims=True))
     total += peak

@@ -1,4 +1,4 @@
-"""From a checkpoint to a LanguageModel. Knows which library computes on which device."""
+"""Builds the LanguageModel of a checkpoint. Knows which library computes on which device."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from charrnn.models.numpy_rnn import NumpyRNN
 def load_model(
     checkpoint: Checkpoint, device: str = "cpu", use_ngram: bool = True
 ) -> LanguageModel:
-    """The model in `checkpoint`; on a CPU without torch.
+    """The model in `checkpoint`; on a CPU, without importing torch.
 
     Args:
         checkpoint: network, n-gram model, or both.
@@ -22,7 +22,7 @@ def load_model(
         use_ngram: False for the network alone.
 
     Raises:
-        SettingsError: `device` is not there, or nothing would be left of the model.
+        SettingsError: `device` is not available, or there is no network and `use_ngram` is False.
     """
     if checkpoint.architecture is None:
         if checkpoint.ngram is None or not use_ngram:

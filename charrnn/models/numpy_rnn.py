@@ -1,9 +1,9 @@
 """Inference of the recurrent network on a CPU, in NumPy. Knows nothing of training or of text.
 
-Three facts make it fast. The first layer's input part depends on the character alone, so it is a
+Three things make it fast. The input part of the first layer depends only on the character: it is a
 table with a row per character. Over T known characters only the recurrent products are sequential:
-the input parts of a whole layer are one matrix product. And for one character, where the cell
-allows it, a higher layer's input and recurrent parts are one product too, of a larger matrix.
+the input parts of a whole layer are one matrix product. For one character, where the cell allows
+it, the input and recurrent parts of a higher layer are one product of a larger matrix.
 
 Axes: B texts, T positions, V vocabulary entries, H hidden units, G gates.
 """
@@ -15,12 +15,13 @@ from typing import TypeAlias
 
 import numpy as np
 
+from charrnn.arrays import Floats
 from charrnn.models.architecture import Architecture
-from charrnn.models.cells import CELLS, Array, CellState
+from charrnn.models.cells import CELLS, CellState
 from charrnn.models.interface import LogProbabilities, Rows, Tokens, log_sum_exp
 
 CACHED_CELLS = 1 << 20
-"""As many float32 fit in a processor's second or third cache, with room for more."""
+"""This many float32 fit in a processor's second or third cache and leave room for the weights."""
 
 RNNState: TypeAlias = tuple[CellState, ...]
 """One cell state per layer."""
@@ -34,13 +35,13 @@ class NumpyRNN:
         weights: an array of float32 for every name in `architecture.shapes()`.
     """
 
-    def __init__(self, architecture: Architecture, weights: dict[str, Array]) -> None:
+    def __init__(self, architecture: Architecture, weights: dict[str, Floats]) -> None:
         self.architecture = architecture
         self._cell = CELLS[architecture.cell]
         scale = np.repeat(np.array(self._cell.gates, np.float32), architecture.hidden)  # (G*H,)
-        self._stacked: list[Array] = []  # (width + H, G*H), the input part's rows first
-        self._input_bias: list[Array] = []
-        self._recurrent_bias: list[Array] = []
+        self._stacked: list[Floats] = []  # (width + H, G*H), the input part's rows first
+        self._input_bias: list[Floats] = []
+        self._recurrent_bias: list[Floats] = []
         for layer in range(architecture.layers):
             both = (weights[f"rnn.weight_{name}_l{layer}"].T for name in ("ih", "hh"))
             self._stacked.append(np.ascontiguousarray(np.concatenate([*both]) * scale))
@@ -74,7 +75,7 @@ class NumpyRNN:
         """Read `tokens` (B,) -> log-probabilities (B, V), state."""
         states = [self._advance(0, self._table.take(tokens, 0), state[0])]
         for layer in range(1, self.architecture.layers):
-            states.append(self._ascend(layer, states[-1][0], state[layer]))
+            states.append(self._step_up(layer, states[-1][0], state[layer]))
         return self._predict(states[-1][0]), tuple(states)
 
     def forward(self, tokens: Tokens, state: RNNState) -> tuple[LogProbabilities, RNNState]:
@@ -99,12 +100,12 @@ class NumpyRNN:
         return chosen, state
 
     def _spans(self, texts: int, positions: int) -> Iterator[slice]:
-        """Stretches of the positions, so short that the gates' inputs stay in the cache."""
+        """Ranges of positions, short enough for the gates' inputs to stay in the cache."""
         width = self._recurrent[0].shape[1]  # G*H
         size = max(1, CACHED_CELLS // (max(1, texts) * width))
         return (slice(at, at + size) for at in range(0, positions, size))
 
-    def _hidden(self, tokens: Tokens, state: RNNState) -> tuple[Array, RNNState]:
+    def _hidden(self, tokens: Tokens, state: RNNState) -> tuple[Floats, RNNState]:
         """The last layer's hidden states (T, B, H); time first keeps each step contiguous."""
         hidden, first = self._run_layer(0, self._table[tokens.T], state[0])
         states = [first]
@@ -115,7 +116,7 @@ class NumpyRNN:
             states.append(last)
         return hidden, tuple(states)
 
-    def _run_layer(self, layer: int, inputs: Array, state: CellState) -> tuple[Array, CellState]:
+    def _run_layer(self, layer: int, inputs: Floats, state: CellState) -> tuple[Floats, CellState]:
         """One layer over `inputs` (T, B, G*H) -> its hidden states (T, B, H), last state."""
         hidden = np.empty((*inputs.shape[:2], self.architecture.hidden), np.float32)
         for time, step_input in enumerate(inputs):
@@ -123,7 +124,7 @@ class NumpyRNN:
             hidden[time] = state[0]
         return hidden, state
 
-    def _ascend(self, layer: int, below: Array, state: CellState) -> CellState:
+    def _step_up(self, layer: int, below: Floats, state: CellState) -> CellState:
         """One step of a higher layer, from the hidden state (B, H) of the one below."""
         if self._cell.additive:
             both = np.concatenate((below, state[0]), -1).dot(self._stacked[layer])  # (B, G*H)
@@ -132,18 +133,18 @@ class NumpyRNN:
         inputs += self._input_bias[layer]
         return self._advance(layer, inputs, state)
 
-    def _advance(self, layer: int, inputs: Array, state: CellState) -> CellState:
-        recurrent: Array = state[0].dot(self._recurrent[layer])  # quicker than @ for a small one
+    def _advance(self, layer: int, inputs: Floats, state: CellState) -> CellState:
+        recurrent: Floats = state[0].dot(self._recurrent[layer])  # quicker than @ for a small one
         if not self._cell.additive:
             recurrent += self._recurrent_bias[layer]
         return self._cell.step(inputs, recurrent, state)
 
-    def _logits(self, hidden: Array) -> Array:
-        logits: Array = hidden @ self._output
+    def _logits(self, hidden: Floats) -> Floats:
+        logits: Floats = hidden @ self._output
         logits += self._output_bias
         return logits
 
-    def _predict(self, hidden: Array) -> LogProbabilities:
+    def _predict(self, hidden: Floats) -> LogProbabilities:
         logits = self._logits(hidden)
         logits -= log_sum_exp(logits)
         return logits

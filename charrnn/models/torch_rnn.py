@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
+from charrnn.arrays import Floats
 from charrnn.models.architecture import Architecture
-from charrnn.models.cells import CELLS, Array
+from charrnn.models.cells import CELLS
 from charrnn.models.interface import LogProbabilities, Rows, Tokens
 
 TorchState: TypeAlias = tuple[Tensor, ...]
@@ -77,8 +78,8 @@ class Network(nn.Module):
         Args:
             tokens: ids.
             state: before the first one.
-            generator: of dropout; without it, torch's own. Threads that train side by side draw
-                from one each, or chance would decide who draws what.
+            generator: of dropout; without it, torch's own. Threads that train in parallel
+                need one each: from a shared one they would draw in a random order.
         """
         embedded = self.embedding(tokens.T)  # (T, B, E): time first is what the kernels want
         if generator is None:
@@ -116,7 +117,7 @@ class Network(nn.Module):
         return hidden, tuple(torch.cat(parts) for parts in zip(*last, strict=True))
 
     def _drop(self, hidden: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Zero some units in training, and make up for it with the others."""
+        """In training, zero some units and scale the others up."""
         rate = self.architecture.dropout
         if not self.training or rate == 0:
             return hidden
@@ -135,7 +136,7 @@ class TorchRNN:
 
     @classmethod
     def from_weights(
-        cls, architecture: Architecture, weights: dict[str, Array], device: str
+        cls, architecture: Architecture, weights: dict[str, Floats], device: str
     ) -> TorchRNN:
         """A network on `device` with these weights."""
         network = Network(architecture)

@@ -1,7 +1,7 @@
 """Arrays and a JSON description in one safetensors file, sealed with a SHA-256.
 
-Knows the file, not what the arrays mean. A file is data: reading one can allocate no more than its
-own size, run nothing, and never yields an array that its description did not announce.
+Knows the file, not what the arrays mean. A file is data: reading one allocates no more than its
+own size, runs no code, and yields exactly the arrays that its description announces.
 
 Layout (https://huggingface.co/docs/safetensors): 8 bytes of header length, the header in JSON, the
 arrays' bytes. The header's metadata has one key, `charrnn`: canonical JSON, with a field `sha256`
@@ -21,15 +21,14 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from charrnn.arrays import Array
 from charrnn.errors import CharRNNError, CheckpointError
 from charrnn.platform import READING
 from charrnn.storage.files import explain, write_atomically
 
-Array: TypeAlias = npt.NDArray[Any]
 Description: TypeAlias = dict[str, Any]
 Specification: TypeAlias = tuple[str, tuple[int, ...]]
 """An array's dtype, by NumPy's name, and its shape."""
@@ -40,7 +39,7 @@ WRITERS = {1: "0.1"}
 """Format version -> the first charrnn that reads it."""
 METADATA_KEY = "charrnn"
 MAX_HEADER = 1 << 21
-"""In bytes. Parsed JSON can take 25 times its text's memory: this much does no harm."""
+"""In bytes. Parsed JSON can take 25 times the memory of its text; 50 MB do no harm."""
 NO_DIGEST = "0" * 64
 SEAL = re.compile(rb'\\"sha256\\":\\"([0-9a-f]{64})\\"')
 DTYPES = {
@@ -52,7 +51,7 @@ DTYPES = {
     "U64": "uint64",
     "I64": "int64",
 }
-STRANGERS = (  # how files begin that people take for checkpoints
+FOREIGN_SIGNATURES = (  # first bytes of files that people take for checkpoints
     (b"PK", "a zip archive, perhaps a PyTorch .pt file; such files can run code when opened"),
     (b"\x80", "a pickle; such files can run code when opened"),
     (b"GGUF", "a GGUF file"),
@@ -95,8 +94,8 @@ def read(path: Path, expected: Expectation) -> tuple[Description, dict[str, Arra
 
     Args:
         path: the file.
-        expected: from the description to the dtype and shape of every array that must be there.
-            It may raise any CharRNNError on a description that it does not accept.
+        expected: returns, for a description, the dtype and shape of every array in the file. It
+            may raise any CharRNNError for a description that it does not accept.
 
     Raises:
         CheckpointError: it is no such file, or damaged, or its parts contradict each other.
@@ -114,7 +113,7 @@ def read(path: Path, expected: Expectation) -> tuple[Description, dict[str, Arra
 
 
 def check_version(description: Description, kind: str) -> None:
-    """Raise CheckpointError unless `description` is of this `kind` and a format known here."""
+    """Raise CheckpointError unless `description` is of this `kind` and of a known format."""
     version = description.get("format_version")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise CheckpointError(f"its format_version is {version!r}, not a positive integer")
@@ -146,8 +145,8 @@ def _read_regular(path: Path) -> bytes:
 def _header_length(data: bytes) -> int:
     length = int.from_bytes(data[:8], "little")
     if data[8:9] == b"{" and 2 <= length <= min(MAX_HEADER, len(data) - 8):
-        return length  # whatever it begins with: a length may begin as a pickle does
-    for beginning, kind in STRANGERS:
+        return length  # checked first: a length may have the first byte of a pickle
+    for beginning, kind in FOREIGN_SIGNATURES:
         if data.startswith(beginning):
             raise CheckpointError(f"it is {kind}; {REMEDY}")
     raise CheckpointError(f"it is truncated or not a safetensors file; {REMEDY}")

@@ -17,10 +17,10 @@ from typing import Any, TypeAlias
 
 import torch
 
+from charrnn.arrays import Array
 from charrnn.errors import SettingsError, TrainingError
 from charrnn.inference.sampling import check_decoding, generate
 from charrnn.inference.scoring import evaluate_documents
-from charrnn.models.cells import Array
 from charrnn.models.checkpoint import Checkpoint, save_checkpoint
 from charrnn.models.ngram import NgramModel
 from charrnn.models.numpy_rnn import NumpyRNN

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from charrnn.arrays import Array
 from charrnn.errors import CheckpointError
 from charrnn.models.architecture import Architecture
-from charrnn.models.cells import CELLS, Array
+from charrnn.models.cells import CELLS
 from charrnn.models.checkpoint import network_specification, require_finite
 from charrnn.storage import tensor_file
 from charrnn.storage.tensor_file import Description, Specification, check_version

@@ -20,10 +20,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from charrnn.arrays import Array
 from charrnn.errors import TrainingError
 from charrnn.inference.scoring import score_spans
 from charrnn.models.architecture import Architecture
-from charrnn.models.cells import Array
 from charrnn.models.torch_rnn import Network, TorchRNN, TorchState
 from charrnn.text.corpus import Documents
 from charrnn.training.adamw import AdamW

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from charrnn.arrays import Array
 from charrnn.inference.sampling import check_decoding, generate
 from charrnn.inference.scoring import score_documents
-from charrnn.models.cells import Array
 from charrnn.models.interface import LanguageModel
 from charrnn.models.mixture import Mixture
 from charrnn.models.ngram import NgramModel

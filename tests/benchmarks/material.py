@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
+from charrnn.arrays import Array
 from charrnn.models.architecture import Architecture
-from charrnn.models.cells import Array
 from charrnn.models.checkpoint import Checkpoint, save_checkpoint
 from charrnn.models.ngram import NgramModel
 from charrnn.models.numpy_rnn import NumpyRNN

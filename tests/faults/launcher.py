@@ -20,6 +20,7 @@ import sys
 import time
 import traceback
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 PRELOADED = (
@@ -76,6 +77,8 @@ def become(request: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(request["environment"])
     sys.argv = ["charrnn", *request["arguments"]]
+    for number in (signal.SIGTERM, signal.SIGHUP):  # whatever the tests were started with
+        signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if request["ignored"] is not None:
         signal.signal(request["ignored"], signal.SIG_IGN)
@@ -87,10 +90,26 @@ def become(request: dict[str, Any]) -> None:
     if request["fault"] is not None:
         faulty_os = importlib.import_module("tests.faults.faulty_os")
         faulty_os.install(faulty_os.FaultyOS(**request["fault"]))
+    if request["without"]:
+        take_away(request["without"])
     if request["more_memory"] is not None:
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         limit = pages * resource.getpagesize() + request["more_memory"]
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def take_away(names: list[str]) -> None:
+    """Let modules (`fcntl`) or their contents (`os.link`) be missing, and charrnn not imported."""
+    for name in [name for name in sys.modules if name.split(".")[0] == "charrnn"]:
+        del sys.modules[name]
+    # A lock file of this system needs its system whole; filelock has other code for other systems.
+    vars(importlib.import_module("filelock._unix"))["os"] = SimpleNamespace(**vars(os))
+    for name in names:
+        module, _, attribute = name.rpartition(".")
+        if module:
+            delattr(importlib.import_module(module), attribute)
+        else:
+            sys.modules[name] = None  # type: ignore[assignment]
 
 
 def refuse(event: str, arguments: tuple[Any, ...]) -> None:

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ TINY = (
     *("--ngram-order", "3", "--seed", "3", "--device", "cpu"),
 )
 """Options of `train` for a run that takes a fraction of a second, the same on every machine."""
+FOREGROUND = (sys.executable, "-m", "tests.faults.foreground")
+"""Starts the command line as a terminal does, even where these tests run in the background."""
 PATIENCE = 60.0
 """Seconds after which a process counts as hanging."""
 
@@ -116,6 +118,7 @@ class Launcher:
         more_memory: int | None = None,
         wrong_clock: bool = False,
         ignored: int | None = None,
+        without: Sequence[str] = (),
     ) -> Job:
         """Run the command line.
 
@@ -130,6 +133,7 @@ class Launcher:
             more_memory: bytes that may be added to the address space (RLIMIT_AS).
             wrong_clock: whether the time of day jumps about.
             ignored: a signal that is ignored from the start, as under nohup.
+            without: names that the system lacks, `os.link` or `fcntl`, for example.
         """
         self._count += 1
         out, err = (str(self._directory / f"{self._count}.{name}") for name in ("out", "err"))
@@ -147,6 +151,7 @@ class Launcher:
                 "more_memory": more_memory,
                 "wrong_clock": wrong_clock,
                 "ignored": ignored,
+                "without": list(without),
             }
         )
         assert pid is not None
@@ -189,7 +194,7 @@ def on_terminal(
     """Run the command line on a pseudo-terminal of its own: its status and what is shown."""
     master, slave = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "charrnn", *map(str, arguments)],
+        [*FOREGROUND, *map(str, arguments)],
         stdin=slave,
         stdout=slave,
         stderr=slave,

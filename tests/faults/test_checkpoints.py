@@ -93,12 +93,14 @@ def refusal(launcher: Launcher, path: Path | str = MODEL) -> str:
 # --- rows 5 and 6: damaged
 
 
+@pytest.mark.fault(5)
 @pytest.mark.parametrize("share", [0, 0.001, 0.01, 0.3, 0.6, 0.9, 0.999])
 def test_a_truncated_checkpoint_is_refused(share: float, model: bytes, launcher: Launcher) -> None:
     MODEL.write_bytes(model[: int(share * len(model))])
     refusal(launcher)
 
 
+@pytest.mark.fault(6)
 @pytest.mark.parametrize("at", [0, 7, 8, 30, 500, -300, -1])
 def test_a_checkpoint_with_one_bit_changed_is_refused(
     at: int, model: bytes, launcher: Launcher
@@ -123,6 +125,7 @@ def refused(data: bytes) -> bool:
     return False
 
 
+@pytest.mark.fault(5)
 def test_every_truncation_is_refused(model: bytes) -> None:
     assert 2000 < len(model) < 8000
     for length in range(len(model)):
@@ -131,6 +134,7 @@ def test_every_truncation_is_refused(model: bytes) -> None:
             load_checkpoint(MODEL)
 
 
+@pytest.mark.fault(6)
 def test_every_change_of_one_bit_is_refused() -> None:
     save_checkpoint(MODEL, small_checkpoint())
     data = MODEL.read_bytes()
@@ -146,6 +150,7 @@ def test_every_change_of_one_bit_is_refused() -> None:
 # --- rows 7 and 8: headers that lie
 
 
+@pytest.mark.fault(7)
 @pytest.mark.parametrize("length", [0, 1, 2, 100_000_001, 1 << 31, 1 << 60, (1 << 64) - 1])
 def test_a_header_of_a_strange_length_is_refused(
     length: int, model: bytes, launcher: Launcher
@@ -154,6 +159,7 @@ def test_a_header_of_a_strange_length_is_refused(
     assert "truncated" in refusal(launcher) or length == 2
 
 
+@pytest.mark.fault(7)
 def test_a_header_that_would_fill_the_memory_is_refused(launcher: Launcher) -> None:
     lists = "[" + "[]," * 8_000_000 + "[]]"
     header = '{"__metadata__":{"charrnn":"{\\"x\\":' + lists + ',\\"sha256\\":\\"' + "0" * 64
@@ -291,6 +297,7 @@ LIES: dict[str, Forge] = {
 }
 
 
+@pytest.mark.fault(8, 9, 11, 12)
 @pytest.mark.parametrize("name", LIES)
 def test_a_checkpoint_that_lies_is_refused(name: str, model: bytes, launcher: Launcher) -> None:
     MODEL.write_bytes(LIES[name](parts(model)))
@@ -306,6 +313,7 @@ def test_the_forger_makes_checkpoints_that_are_read(model: bytes) -> None:
 # --- row 10: numbers that are none
 
 
+@pytest.mark.fault(10)
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
 def test_weights_that_no_network_can_have_are_refused(
     value: float, model: bytes, launcher: Launcher
@@ -317,6 +325,7 @@ def test_weights_that_no_network_can_have_are_refused(
     assert "weights 'output.bias' are" in refusal(launcher)
 
 
+@pytest.mark.fault(10)
 def test_the_largest_weights_overflow_nowhere(launcher: Launcher) -> None:
     checkpoint = small_checkpoint()
     for sign in (-1, 1):
@@ -335,6 +344,7 @@ def test_the_largest_weights_overflow_nowhere(launcher: Launcher) -> None:
 # --- row 13: from the future
 
 
+@pytest.mark.fault(13)
 def test_a_checkpoint_of_the_future_says_what_it_needs(model: bytes, launcher: Launcher) -> None:
     MODEL.write_bytes(said(format_version=7, needs="3.1")(parts(model)))
     assert "needs charrnn >= 3.1; upgrade charrnn" in refusal(launcher)
@@ -342,6 +352,7 @@ def test_a_checkpoint_of_the_future_says_what_it_needs(model: bytes, launcher: L
     assert "needs charrnn >= a newer release" in refusal(launcher)
 
 
+@pytest.mark.fault(13)
 def test_optional_facts_of_the_future_do_no_harm(model: bytes, launcher: Launcher) -> None:
     MODEL.write_bytes(said(colour="blue", corpus={"colour": "blue"})(parts(model)))
     done = launcher.run("info", MODEL)
@@ -393,6 +404,7 @@ STRANGERS: dict[str, tuple[Callable[[Path], Any], str]] = {
 }
 
 
+@pytest.mark.fault(14)
 @pytest.mark.parametrize("name", STRANGERS)
 def test_other_files_are_named_as_what_they_are(name: str, launcher: Launcher) -> None:
     make, expected = STRANGERS[name]
@@ -402,12 +414,14 @@ def test_other_files_are_named_as_what_they_are(name: str, launcher: Launcher) -
     assert not Path("exploded").exists()
 
 
+@pytest.mark.fault(14)
 @pytest.mark.parametrize("path", ["/dev/zero", "/dev/null", "/dev/stdin", "/proc/self/mem"])
 def test_devices_are_not_read(path: str, launcher: Launcher) -> None:
     message = one_line_error(launcher.run("sample", "-c", path, more_memory=MORE))
     assert path in message
 
 
+@pytest.mark.fault(14)
 def test_another_file_as_a_run_to_go_on_with_is_named_too(launcher: Launcher) -> None:
     Path("corpus.txt").write_text(prose(30))
     Path("run").mkdir()
@@ -427,6 +441,7 @@ def test_an_older_file_of_the_library_alone_is_refused(launcher: Launcher) -> No
 # --- row 15: replaced while it is in use
 
 
+@pytest.mark.fault(15)
 @pytest.mark.parametrize("fate", ["truncated", "replaced", "deleted", "overwritten"])
 def test_a_model_that_changes_while_it_is_sampled_from_matters_not(
     fate: str, run_charrnn: Command
@@ -493,6 +508,7 @@ def fuzz(number: int, seed: int) -> Counter[str]:
     return outcomes
 
 
+@pytest.mark.fault(12)
 def test_3000_mutations_are_refused_or_harmless() -> None:
     outcomes = fuzz(3000, seed=1)
     assert outcomes["refused"] > 2000
@@ -508,6 +524,7 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.fault(12)
 @given(
     json_values,
     st.sampled_from(["network", "ngram", "vocabulary", "lines", "training", "corpus"]),
@@ -578,6 +595,7 @@ def fuzz_runs(unfinished: Path, number: int, seed: int) -> Counter[str]:
     return outcomes
 
 
+@pytest.mark.fault(12)
 def test_200_mutations_of_an_unfinished_run_are_refused_or_harmless(unfinished: Path) -> None:
     outcomes = fuzz_runs(unfinished, 200, seed=1)
     assert outcomes["refused"] > 100
@@ -587,6 +605,7 @@ def test_200_mutations_of_an_unfinished_run_are_refused_or_harmless(unfinished: 
 # --- make soak
 
 
+@pytest.mark.fault(12)
 @pytest.mark.soak
 def test_100000_mutations_are_refused_or_harmless(tell: Tell) -> None:
     outcomes = fuzz(100_000, seed=2)
@@ -594,6 +613,7 @@ def test_100000_mutations_are_refused_or_harmless(tell: Tell) -> None:
     assert sum(outcomes.values()) == 100_000
 
 
+@pytest.mark.fault(12)
 @pytest.mark.soak
 def test_10000_mutations_of_an_unfinished_run_are_refused_or_harmless(
     unfinished: Path, tell: Tell

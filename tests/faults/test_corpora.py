@@ -51,6 +51,7 @@ def trained(launcher: Launcher, *corpora: str | Path) -> dict[str, object]:
 # --- row 16: too short
 
 
+@pytest.mark.fault(16)
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -69,6 +70,7 @@ def test_a_text_that_is_too_short_is_refused(
     assert expected in message
 
 
+@pytest.mark.fault(16)
 @pytest.mark.parametrize("lines", [(), ("--lines",)])
 def test_a_text_shorter_than_a_window_trains(lines: tuple[str, ...], launcher: Launcher) -> None:
     Path("corpus.txt").write_text("a few words\nno more\n" * 2)
@@ -79,6 +81,7 @@ def test_a_text_shorter_than_a_window_trains(lines: tuple[str, ...], launcher: L
 # --- row 17: one character, over and over
 
 
+@pytest.mark.fault(17)
 def test_one_repeated_character_is_learned(launcher: Launcher) -> None:
     Path("corpus.txt").write_text("a" * 2000)
     done = train(launcher, "corpus.txt", "--rate", "0.1", steps=60)
@@ -91,6 +94,7 @@ def test_one_repeated_character_is_learned(launcher: Launcher) -> None:
 # --- rows 18 and 19: encodings
 
 
+@pytest.mark.fault(18)
 def test_bytes_that_are_no_text_are_refused_or_replaced(launcher: Launcher) -> None:
     Path("corpus.txt").write_bytes(b"good text " * 10 + b"\xff\xfe" + b" and more" * 10)
     message = one_line_error(train(launcher, "corpus.txt"))
@@ -104,6 +108,7 @@ def test_bytes_that_are_no_text_are_refused_or_replaced(launcher: Launcher) -> N
     assert evaluated.status == 0
 
 
+@pytest.mark.fault(19)
 @pytest.mark.parametrize(
     "encoded",
     [
@@ -123,6 +128,7 @@ def test_a_byte_order_mark_is_understood(encoded: bytes, launcher: Launcher) -> 
 # --- rows 20 and 21: every character is kept
 
 
+@pytest.mark.fault(21)
 def test_every_character_survives(launcher: Launcher) -> None:
     Path("corpus.txt").write_bytes((ODD * 20).encode())
     start = trained(launcher, "corpus.txt")
@@ -138,6 +144,7 @@ def test_every_character_survives(launcher: Launcher) -> None:
     assert piped.raw_out == (ODD + "\n").encode()
 
 
+@pytest.mark.fault(20)
 @pytest.mark.parametrize(("ends", "expected"), [("\r\n", "\r\n"), ("\r", "\r"), ("\n", "\n")])
 def test_the_ends_of_lines_are_kept(ends: str, expected: str, launcher: Launcher) -> None:
     Path("corpus.txt").write_bytes(prose(9).replace("\n", ends).encode())
@@ -149,6 +156,7 @@ def test_the_ends_of_lines_are_kept(ends: str, expected: str, launcher: Launcher
 # --- row 22: too many characters
 
 
+@pytest.mark.fault(22)
 def test_a_million_distinct_characters_are_refused_with_what_to_do(launcher: Launcher) -> None:
     every = [chr(point) for point in range(0x20, 0x20 + 1_000_000) if not 0xD800 <= point < 0xE000]
     frequent = "".join(every[:500]) * 3
@@ -164,6 +172,7 @@ def test_a_million_distinct_characters_are_refused_with_what_to_do(launcher: Lau
     assert start["unknown_characters"] > 900_000
 
 
+@pytest.mark.fault(22)
 def test_a_million_equally_rare_characters_are_refused_without_a_false_promise(
     launcher: Launcher,
 ) -> None:
@@ -185,6 +194,7 @@ def train_in_bounded_memory(launcher: Launcher, megabytes: int) -> None:
     assert done.status == 0, done.err
 
 
+@pytest.mark.fault(23)
 def test_memory_does_not_grow_with_the_text(
     launcher: Launcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,6 +202,7 @@ def test_memory_does_not_grow_with_the_text(
     train_in_bounded_memory(launcher, 100)
 
 
+@pytest.mark.fault(23)
 @pytest.mark.soak
 def test_memory_does_not_grow_with_a_very_large_text(
     launcher: Launcher, monkeypatch: pytest.MonkeyPatch, tell: Tell
@@ -206,6 +217,7 @@ def test_memory_does_not_grow_with_a_very_large_text(
 # --- row 24: what is no file
 
 
+@pytest.mark.fault(24)
 def test_a_pipe_is_read_once(launcher: Launcher) -> None:
     os.mkfifo("pipe")
     writer = threading.Thread(target=lambda: Path("pipe").write_text(prose(20)))
@@ -215,12 +227,14 @@ def test_a_pipe_is_read_once(launcher: Launcher) -> None:
     assert start["characters"] == len(prose(20))
 
 
+@pytest.mark.fault(24)
 def test_standard_input_is_a_text(launcher: Launcher) -> None:
     Path("corpus.txt").write_text(prose(20))
     done = train(launcher, "-", stdin="corpus.txt")
     assert done.records[0]["characters"] == len(prose(20))
 
 
+@pytest.mark.fault(24)
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
@@ -235,6 +249,7 @@ def test_what_is_no_text_is_refused(name: str, expected: str, launcher: Launcher
     assert expected in one_line_error(train(launcher, name))
 
 
+@pytest.mark.fault(24)
 def test_a_directory_stands_for_its_texts(launcher: Launcher) -> None:
     Path("texts").mkdir()
     for name in ("b.txt", "a.txt"):
@@ -242,6 +257,7 @@ def test_a_directory_stands_for_its_texts(launcher: Launcher) -> None:
     assert trained(launcher, "texts")["characters"] == 2 * len(prose(9))
 
 
+@pytest.mark.fault(24)
 def test_a_text_that_grows_is_taken_as_it_was(launcher: Launcher) -> None:
     path = Path("corpus.txt")
     path.write_text(prose(20_000))
@@ -258,6 +274,7 @@ def test_a_text_that_grows_is_taken_as_it_was(launcher: Launcher) -> None:
     assert before <= done.records[0]["characters"] <= path.stat().st_size
 
 
+@pytest.mark.fault(24)
 def test_a_text_that_changes_while_it_is_read_is_refused() -> None:
     Path("corpus.txt").write_text("one text")
     source = Source("corpus.txt")
@@ -269,6 +286,7 @@ def test_a_text_that_changes_while_it_is_read_is_refused() -> None:
     source.close()
 
 
+@pytest.mark.fault(24)
 def test_a_text_on_read_only_storage_is_read(launcher: Launcher) -> None:
     Path("texts").mkdir()
     path = Path("texts/corpus.txt")
@@ -281,6 +299,7 @@ def test_a_text_on_read_only_storage_is_read(launcher: Launcher) -> None:
         Path("texts").chmod(0o755)
 
 
+@pytest.mark.fault(24)
 @pytest.mark.parametrize(
     "environment",
     [
@@ -300,6 +319,7 @@ def test_without_a_cache_a_text_is_read_all_the_same(
     assert done.records[0]["characters"] == len(prose(21))
 
 
+@pytest.mark.fault(24)
 def test_a_user_without_a_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("CHARRNN_CACHE", "XDG_CACHE_HOME", "HOME"):
         monkeypatch.delenv(variable, raising=False)
@@ -312,6 +332,7 @@ def test_a_user_without_a_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> 
     assert load_corpus(["corpus.txt"], Reading()).characters == 6
 
 
+@pytest.mark.fault(24)
 def test_nowhere_to_put_an_encoded_text_is_an_error(launcher: Launcher) -> None:
     Path("corpus.txt").write_text(prose(100))
     for cache in ("/proc/nowhere", "cache"):
@@ -339,6 +360,7 @@ def biased(model: Checkpoint, index: int, bias: float) -> None:
     save_checkpoint(MODEL, replace(model, weights=weights))
 
 
+@pytest.mark.fault(26)
 @pytest.mark.parametrize(
     "command",
     [("sample", "--prime", "aXbYX", "--length", "3", "--seed", "1"), ("score", "aXbYX")],
@@ -353,6 +375,7 @@ def test_unknown_characters_are_counted_or_refused(
     assert "'X' 'Y'" in message
 
 
+@pytest.mark.fault(26)
 def test_an_empty_prime_works(model: Checkpoint, launcher: Launcher) -> None:
     done = launcher.run("sample", "-c", MODEL, "--prime", "", "--length", "3", "--seed", "1")
     assert done.status == 0
@@ -371,6 +394,7 @@ def sampled(launcher: Launcher, *options: str) -> list[str]:
     return [record["text"] for record in done.records]
 
 
+@pytest.mark.fault(27)
 @pytest.mark.parametrize("temperature", ["0", "1e-30", "1e-45", "1e-320"])
 def test_no_temperature_is_the_most_probable_text(
     temperature: str, model: Checkpoint, launcher: Launcher
@@ -379,6 +403,7 @@ def test_no_temperature_is_the_most_probable_text(
     assert sampled(launcher, "--temperature", temperature) == sampled(launcher, "--argmax")
 
 
+@pytest.mark.fault(27)
 def test_an_endless_temperature_is_uniform(model: Checkpoint, launcher: Launcher) -> None:
     biased(model, 2, 30)
     for temperature in ("1e30", "1.7e308"):
@@ -391,6 +416,7 @@ def test_an_endless_temperature_is_uniform(model: Checkpoint, launcher: Launcher
         assert abs(len(texts) - total / 2) < 4 * (total * 3 / 4) ** 0.5
 
 
+@pytest.mark.fault(27)
 @pytest.mark.parametrize("temperature", ["-1", "-1e-30", "nan", "inf", "-inf", "warm"])
 def test_impossible_temperatures_are_wrong_usage(
     temperature: str, model: Checkpoint, launcher: Launcher
@@ -403,6 +429,7 @@ def test_impossible_temperatures_are_wrong_usage(
 # --- row 28: how many
 
 
+@pytest.mark.fault(28)
 def test_more_characters_than_there_are_means_all(model: Checkpoint, launcher: Launcher) -> None:
     expected = sampled(launcher)
     for k in ("0", "4", "99999"):
@@ -410,6 +437,7 @@ def test_more_characters_than_there_are_means_all(model: Checkpoint, launcher: L
     assert sampled(launcher, "--top-k", "1") == sampled(launcher, "--argmax")
 
 
+@pytest.mark.fault(28)
 def test_no_characters_are_nothing(model: Checkpoint, launcher: Launcher) -> None:
     done = launcher.run("sample", "-c", MODEL, "--length", "0", "--seed", "1")
     assert (done.status, done.out, done.err) == (0, "", "")
@@ -422,6 +450,7 @@ def resident(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+@pytest.mark.fault(28)
 def test_a_billion_characters_stream_in_constant_memory(model: Checkpoint) -> None:
     biased(model, EOS, -1e6)
     command = ("sample", "-c", str(MODEL), "--length", "1000000000", "--seed", "1")
@@ -444,12 +473,14 @@ def test_a_billion_characters_stream_in_constant_memory(model: Checkpoint) -> No
 # --- row 29: what is no character
 
 
+@pytest.mark.fault(29)
 def test_unk_is_never_sampled(model: Checkpoint, launcher: Launcher) -> None:
     biased(model, UNK, 1e6)
     for options in ((), ("--temperature", "1e30"), ("--argmax",), ("--top-k", "1")):
         assert "\ufffd" not in "".join(sampled(launcher, *options))
 
 
+@pytest.mark.fault(29)
 def test_eos_ends_a_text(model: Checkpoint, launcher: Launcher) -> None:
     biased(model, EOS, 1e6)
     assert set(sampled(launcher)) == {""}

@@ -95,6 +95,7 @@ def kill_at_random(launcher: Launcher, model: bytes, seed: int) -> int:
     return kills
 
 
+@pytest.mark.fault(1)
 @pytest.mark.parametrize("seed", range(10))
 def test_a_run_killed_at_a_random_moment_goes_on(
     seed: int, launcher: Launcher, left_alone: tuple[bytes, list[str]]
@@ -109,6 +110,7 @@ def kill_in_call(launcher: Launcher, model: bytes, at: int, late: bool) -> None:
     go_on_to_the_end(launcher, model)
 
 
+@pytest.mark.fault(1)
 @pytest.mark.parametrize(
     ("at", "late"),
     [
@@ -122,6 +124,7 @@ def test_a_run_killed_between_the_calls_of_a_write_goes_on(
     kill_in_call(launcher, left_alone[0], at, late)
 
 
+@pytest.mark.fault(1)
 def test_what_a_killed_writer_leaves_is_removed_by_the_next(
     launcher: Launcher, left_alone: tuple[bytes, list[str]]
 ) -> None:
@@ -134,6 +137,7 @@ def test_what_a_killed_writer_leaves_is_removed_by_the_next(
     ]
 
 
+@pytest.mark.fault(1)
 def test_what_a_killed_reader_of_a_corpus_leaves_is_removed_by_the_next(
     launcher: Launcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,6 +192,7 @@ class LosingPower(FaultyOS):
             self._temporary = {self._new}
 
 
+@pytest.mark.fault(2)
 def test_without_power_at_any_moment_the_old_file_is_there_or_the_new(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -201,6 +206,7 @@ def test_without_power_at_any_moment_the_old_file_is_there_or_the_new(
     assert system.found == [{old}, {old}, {old}, {old, new}, {new}]
 
 
+@pytest.mark.fault(2)
 def test_every_file_of_a_run_is_written_durably(left_alone: tuple[bytes, list[str]]) -> None:
     calls = " ".join(left_alone[1]) + " "
     assert re.fullmatch("(open (chmod )?(write )+fsync link replace open fsync )+", calls)
@@ -210,6 +216,7 @@ def test_every_file_of_a_run_is_written_durably(left_alone: tuple[bytes, list[st
 # --- row 3: a full, failing or read-only disk
 
 
+@pytest.mark.fault(3)
 @pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("error", ERRORS)
 @pytest.mark.parametrize("at", range(len(CALLS_OF_A_WRITE)))
@@ -238,6 +245,7 @@ def test_a_call_that_fails_leaves_the_old_file(
     assert [path.name for path in directory.iterdir()] == ["target"]
 
 
+@pytest.mark.fault(3)
 def test_files_have_the_permissions_that_the_umask_allows() -> None:
     before = os.umask(0o027)
     try:
@@ -260,6 +268,7 @@ def fail_in_call(launcher: Launcher, model: bytes, at: int, error: str, late: bo
     return message
 
 
+@pytest.mark.fault(3)
 @pytest.mark.parametrize(
     ("at", "error", "late"),
     [
@@ -273,6 +282,7 @@ def test_a_run_on_a_disk_that_fails_keeps_its_last_good_files(
     assert fail_in_call(launcher, left_alone[0], at, error, late)
 
 
+@pytest.mark.fault(3)
 def test_a_limit_on_the_size_of_files_keeps_the_last_good_ones(launcher: Launcher) -> None:
     assert launcher.run(*COMMAND).status == 0
     before = MODEL.read_bytes(), TRAINING.read_bytes()
@@ -281,6 +291,7 @@ def test_a_limit_on_the_size_of_files_keeps_the_last_good_ones(launcher: Launche
     assert (MODEL.read_bytes(), TRAINING.read_bytes()) == before
 
 
+@pytest.mark.fault(3)
 def test_a_full_disk_under_the_cache_is_an_error(
     launcher: Launcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -298,6 +309,7 @@ def test_a_full_disk_under_the_cache_is_an_error(
 # --- row 4: nowhere to write
 
 
+@pytest.mark.fault(4)
 @pytest.mark.parametrize("output", ["corpus.txt/run", "/proc/run", "corpus.txt", "/dev/null"])
 def test_an_output_that_cannot_be_written_to_is_refused_before_the_first_step(
     output: str, launcher: Launcher
@@ -309,6 +321,7 @@ def test_an_output_that_cannot_be_written_to_is_refused_before_the_first_step(
     assert refused.out == ""
 
 
+@pytest.mark.fault(4)
 def test_an_output_on_read_only_storage_is_refused(
     launcher: Launcher, charrnn: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -324,6 +337,7 @@ def test_an_output_on_read_only_storage_is_refused(
 # --- row 10: numbers that are none
 
 
+@pytest.mark.fault(10)
 @pytest.mark.parametrize("rates", [("--rate", "1e9", "--muon-rate", "1e9"), ("--rate", "1e5")])
 def test_a_run_that_diverges_keeps_the_last_good_checkpoint(
     rates: tuple[str, ...], launcher: Launcher
@@ -341,6 +355,7 @@ def test_a_run_that_diverges_keeps_the_last_good_checkpoint(
 # --- row 34: one writer
 
 
+@pytest.mark.fault(34)
 def test_a_second_trainer_is_told_who_is_at_work(launcher: Launcher) -> None:
     endless = (*COMMAND, "--steps", "1000000", "--validate-every", "1000")
     first = launcher.start(*endless)
@@ -359,6 +374,7 @@ def test_a_second_trainer_is_told_who_is_at_work(launcher: Launcher) -> None:
 # --- row 35: a clock that jumps
 
 
+@pytest.mark.fault(35)
 def test_the_time_of_day_means_nothing(
     launcher: Launcher, left_alone: tuple[bytes, list[str]]
 ) -> None:
@@ -374,6 +390,7 @@ def test_the_time_of_day_means_nothing(
     assert MODEL.read_bytes() == left_alone[0]
 
 
+@pytest.mark.fault(35)
 def test_the_run_trained_last_is_not_told_by_the_time_of_its_files(
     launcher: Launcher, run_charrnn: Command
 ) -> None:
@@ -389,6 +406,7 @@ def test_the_run_trained_last_is_not_told_by_the_time_of_its_files(
 # --- row 37: out of memory
 
 
+@pytest.mark.fault(37)
 @pytest.mark.parametrize("sizes", [("--hidden", "8000"), ("--hidden", "3000", "--layers", "20")])
 def test_out_of_memory_names_what_to_lower_and_keeps_the_checkpoint(
     sizes: tuple[str, ...], launcher: Launcher
@@ -404,6 +422,7 @@ def test_out_of_memory_names_what_to_lower_and_keeps_the_checkpoint(
 # --- row 38: links and paths
 
 
+@pytest.mark.fault(38)
 def test_links_to_files_stay_links(launcher: Launcher, left_alone: tuple[bytes, list[str]]) -> None:
     elsewhere = Path("elsewhere")
     elsewhere.mkdir()
@@ -418,6 +437,7 @@ def test_links_to_files_stay_links(launcher: Launcher, left_alone: tuple[bytes, 
     assert temporaries(elsewhere) == []
 
 
+@pytest.mark.fault(38)
 def test_no_path_in_a_checkpoint_is_opened(launcher: Launcher) -> None:
     assert launcher.start(*COMMAND, fault={"at": 40, "error": "KILL"}).wait().status < 0
     for path in (MODEL, TRAINING):
@@ -432,6 +452,7 @@ def test_no_path_in_a_checkpoint_is_opened(launcher: Launcher) -> None:
         assert done.status == 0, done.err
 
 
+@pytest.mark.fault(38)
 def test_the_name_of_the_latest_run_leads_nowhere_else(launcher: Launcher) -> None:
     Path("checkpoints").mkdir()
     for run in ("forbidden", "checkpoints/good"):
@@ -445,6 +466,7 @@ def test_the_name_of_the_latest_run_leads_nowhere_else(launcher: Launcher) -> No
 # --- make soak
 
 
+@pytest.mark.fault(1)
 @pytest.mark.soak
 def test_200_runs_killed_at_random_moments_go_on(
     launcher: Launcher,
@@ -464,6 +486,7 @@ def test_200_runs_killed_at_random_moments_go_on(
     tell(f"200 runs, killed {kills} times at random moments: all went on to the last bit")
 
 
+@pytest.mark.fault(3)
 @pytest.mark.soak
 def test_a_run_killed_or_failing_in_every_call_goes_on(
     launcher: Launcher,

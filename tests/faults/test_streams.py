@@ -19,7 +19,7 @@ from charrnn.models.checkpoint import load_checkpoint, save_checkpoint
 from charrnn.text.vocabulary import EOS
 from charrnn.training.state import load_run
 from tests.conftest import Command
-from tests.faults.support import TINY, Job, Launcher, on_terminal, one_line_error, until
+from tests.faults.support import FOREGROUND, TINY, Job, Launcher, on_terminal, one_line_error, until
 from tests.support import Result, prose, random_checkpoint
 
 RUN = Path("run")
@@ -73,6 +73,7 @@ def stop_saved(job: Job, number: signal.Signals) -> None:
     assert not load_run(TRAINING).record.finished
 
 
+@pytest.mark.fault(30)
 @pytest.mark.parametrize("number", list(STATUS))
 def test_a_signal_while_training_saves_the_run(
     number: signal.Signals, launcher: Launcher
@@ -84,12 +85,14 @@ def test_a_signal_while_training_saves_the_run(
     assert step >= 100
 
 
+@pytest.mark.fault(30)
 def test_an_interrupt_says_that_the_run_is_being_saved(launcher: Launcher) -> None:
     job = launcher.start(*ENDLESS[:-1])
     job.wait_for("step 100: ")
     assert "stopping; saving the run\nsaved in run; the same" in stop(job, signal.SIGINT).err
 
 
+@pytest.mark.fault(30)
 def test_a_signal_while_validating_saves_the_run(launcher: Launcher) -> None:
     Path("corpus.txt").write_text(prose(20_000))
     options = ("--validation", "0.9", "--validate-every", "1", "--steps", "3", "--hidden", "64")
@@ -101,6 +104,7 @@ def test_a_signal_while_validating_saves_the_run(launcher: Launcher) -> None:
     assert load_run(TRAINING).step == 1
 
 
+@pytest.mark.fault(30)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_while_a_text_is_read_leaves_at_once(
     number: signal.Signals, launcher: Launcher, monkeypatch: pytest.MonkeyPatch
@@ -115,24 +119,31 @@ def test_a_signal_while_a_text_is_read_leaves_at_once(
     assert [path.name for path in Path("cache").iterdir() if "partial" in path.name] == []
 
 
+@pytest.mark.fault(30)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("delay", [0.4, 0.8])
+@pytest.mark.parametrize("imported", ["torch.torch_version", "torch.nn.functional"])
 def test_a_signal_while_torch_is_imported_leaves_at_once(
-    number: signal.Signals, delay: float
+    number: signal.Signals, imported: str
 ) -> None:
     with subprocess.Popen(
-        [sys.executable, "-m", "charrnn", *ENDLESS],
-        stdout=subprocess.PIPE,
+        [*FOREGROUND, *ENDLESS],
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPROFILEIMPORTTIME": "1"},
         text=True,
     ) as process:
-        time.sleep(delay)
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.endswith(f" {imported}\n"):
+                break
         process.send_signal(number)
-        _, err = process.communicate(timeout=SECONDS)
+        err = process.stderr.read()
+        process.wait(SECONDS)
     assert process.returncode == STATUS[number], err
     assert "Traceback" not in err
 
 
+@pytest.mark.fault(30)
 def test_a_second_interrupt_quits_at_once(launcher: Launcher) -> None:
     hanging = launcher.start(*ENDLESS, fault={"at": 30, "error": "HANG"})
     hanging.wait_for('"event": "validation"')
@@ -152,6 +163,7 @@ def test_a_second_interrupt_quits_at_once(launcher: Launcher) -> None:
     stop_saved(resumed, signal.SIGTERM)
 
 
+@pytest.mark.fault(30)
 def test_a_signal_sent_twice_at_once_is_one(launcher: Launcher) -> None:
     # As GNU timeout does: to the process, and then to its group.
     job = launcher.start(*ENDLESS)
@@ -160,6 +172,7 @@ def test_a_signal_sent_twice_at_once_is_one(launcher: Launcher) -> None:
     stop_saved(job, signal.SIGTERM)
 
 
+@pytest.mark.fault(30)
 def test_under_nohup_a_lost_terminal_is_no_reason_to_stop(launcher: Launcher) -> None:
     job = launcher.start(*ENDLESS, "--steps", "300", ignored=signal.SIGHUP)
     job.wait_for('"event": "start"')
@@ -169,10 +182,11 @@ def test_under_nohup_a_lost_terminal_is_no_reason_to_stop(launcher: Launcher) ->
     assert done.records[-1]["event"] == "done"
 
 
+@pytest.mark.fault(30)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_while_sampling_is_silent(number: signal.Signals, model: Path) -> None:
     with subprocess.Popen(
-        [sys.executable, "-m", "charrnn", "sample", "-c", "run", "--length=9999999", "--seed=1"],
+        [*FOREGROUND, "sample", "-c", "run", "--length=9999999", "--seed=1"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:
@@ -196,6 +210,7 @@ def shell(command: str) -> Result:
     return Result(done.returncode, done.stdout, done.stderr)
 
 
+@pytest.mark.fault(31)
 @pytest.mark.parametrize(
     "command",
     [
@@ -213,6 +228,7 @@ def test_a_reader_that_leaves_ends_the_command_in_silence(command: str, model: P
     assert done.out
 
 
+@pytest.mark.fault(31)
 @pytest.mark.parametrize(
     "command",
     [
@@ -230,6 +246,7 @@ def test_output_that_cannot_be_written_is_an_error(
     assert expected in message
 
 
+@pytest.mark.fault(31)
 @pytest.mark.parametrize("redirection", ["2>&-", "2> /dev/full", "2>&- < /dev/null", "< /dev/null"])
 def test_notes_that_cannot_be_written_are_no_error(redirection: str, model: Path) -> None:
     done = shell(f"charrnn sample -c run --length 5 --argmax {redirection}")
@@ -237,6 +254,7 @@ def test_notes_that_cannot_be_written_are_no_error(redirection: str, model: Path
     assert len(done.out) == 6
 
 
+@pytest.mark.fault(31)
 def test_with_every_stream_closed_a_run_is_trained(launcher: Launcher) -> None:
     options = " ".join(ENDLESS).replace("1000000", "3").replace("--json", "-q")
     done = shell(f"charrnn {options} <&- >&- 2>&-")
@@ -247,6 +265,7 @@ def test_with_every_stream_closed_a_run_is_trained(launcher: Launcher) -> None:
     )
 
 
+@pytest.mark.fault(31)
 def test_a_run_whose_events_nobody_reads_is_saved(launcher: Launcher) -> None:
     os.mkfifo("events")
     first: list[str] = []
@@ -267,6 +286,7 @@ def test_a_run_whose_events_nobody_reads_is_saved(launcher: Launcher) -> None:
     assert load_run(TRAINING).step > 0
 
 
+@pytest.mark.fault(31)
 def test_a_run_whose_events_have_no_room_is_an_error(launcher: Launcher) -> None:
     done = launcher.run(*ENDLESS, stdout="/dev/full")
     assert "No space left on device" in one_line_error(done)
@@ -287,6 +307,7 @@ def run_anywhere(*arguments: str | Path, env: dict[str, str]) -> Result:
     return Result(done.returncode, done.stdout, done.stderr)
 
 
+@pytest.mark.fault(32)
 @pytest.mark.parametrize(
     "environment",
     [
@@ -316,6 +337,7 @@ def test_any_text_can_be_written_in_any_locale(
     one_line_error(run_anywhere("sample", "-c", directory / "missing", env=environment))
 
 
+@pytest.mark.fault(32)
 def test_a_run_is_trained_in_any_locale(launcher: Launcher, run_charrnn: Command) -> None:
     Path("räum").mkdir()
     Path("räum/text.txt").write_text("aé€あ\U0001f600" * 40, "utf-8")
@@ -336,6 +358,7 @@ def no_controls(shown: str) -> None:
     assert not found, shown
 
 
+@pytest.mark.fault(33)
 @pytest.mark.parametrize(
     "command",
     [
@@ -364,6 +387,7 @@ def test_no_command_writes_control_characters_to_a_terminal(
     no_controls(shown)
 
 
+@pytest.mark.fault(33)
 def test_control_characters_are_shown_on_a_terminal_and_raw_elsewhere(
     model: Path, run_charrnn: Command
 ) -> None:
@@ -376,6 +400,7 @@ def test_control_characters_are_shown_on_a_terminal_and_raw_elsewhere(
     assert run_charrnn(*command).out == HOSTILE + "\n"
 
 
+@pytest.mark.fault(33)
 def test_a_heat_map_is_made_of_colours_alone(model: Path) -> None:
     status, shown = on_terminal("score", "-c", "run", "--per-character", HOSTILE + "[/nope]:smile:")
     assert status == 0
@@ -391,6 +416,7 @@ def plain(shown: str) -> str:
     return first + "".join(part.partition("m")[2] for part in rest)
 
 
+@pytest.mark.fault(33)
 def test_generated_text_is_not_markup_on_a_terminal() -> None:
     text = "[/nope]:smile:[bold]\x1b[2J\u202e\n"
     Path("markup.txt").write_text(text * 100)
@@ -406,6 +432,7 @@ def test_generated_text_is_not_markup_on_a_terminal() -> None:
     assert "\u202e" not in shown
 
 
+@pytest.mark.fault(33)
 def test_generated_text_is_not_markup_elsewhere(model: Path, run_charrnn: Command) -> None:
     for options in ((), ("--json",), ("--num", "2")):
         command = ("sample", "-c", "run", "--prime", "[/nope]:smile:", "--length", "0", *options)

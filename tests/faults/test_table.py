@@ -1,45 +1,24 @@
-"""The table of faults in tests/README.md: every row is there, and every test that it names."""
+"""The table of faults in tests/README.md and the tests that are marked with its rows."""
 
 from __future__ import annotations
 
-import ast
-import re
-from pathlib import Path
+import pytest
 
-TESTS = Path(__file__).parent.parent
-ROWS = [
-    [cell.strip() for cell in line.strip("|").split(" | ")]
-    for line in (TESTS / "README.md").read_text(encoding="utf-8").splitlines()
-    if re.match(r"\| \d+ \|", line)
-]
+from tests.faults import table
 
 
-def functions(path: Path) -> set[str]:
-    """The tests in a file."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    found = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
-    return {name for name in found if name.startswith("test_")}
+def test_the_rows_are_numbered_without_a_gap() -> None:
+    assert list(table.rows()) == list(range(1, len(table.rows()) + 1))
+    assert len(table.rows()) >= 38
 
 
-def named(cell: str) -> set[tuple[str, str]]:
-    """File and name of every test in a cell: after a file's name come its tests."""
-    tests = set()
-    file = ""
-    for word in re.findall(r"`([^`]+)`", cell):
-        if word.endswith(".py"):
-            file = word
-        else:
-            tests.add((file, word))
-    return tests
+def test_each_row_has_a_test_and_each_marker_a_row() -> None:
+    assert {row for row, _, _ in table.marked()} == set(table.rows())
 
 
-def test_there_are_38_rows_and_none_without_a_test() -> None:
-    assert [int(row[0]) for row in ROWS] == list(range(1, 39))
-    for row in ROWS:
-        assert len(row) == 4, row
-        assert named(row[3]), row
-
-
-def test_every_test_in_the_table_exists() -> None:
-    for file, name in set().union(*(named(row[3]) for row in ROWS)):
-        assert name in functions(TESTS / file), f"{file} has no {name}"
+def test_the_table_names_the_tests_of_each_row(capsys: pytest.CaptureFixture[str]) -> None:
+    table.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 + len(table.rows())
+    assert lines[15].startswith("| 14 | pickle")
+    assert "`test_imports.py::test_nothing_can_run_what_a_file_says`" in lines[15]

@@ -5,14 +5,15 @@ import math
 import numpy as np
 import pytest
 
-from charrnn.models.cells import CELLS, Array, CellState
+from charrnn.arrays import Floats
+from charrnn.models.cells import CELLS, CellState
 
 
-def row(*values: float) -> Array:
+def row(*values: float) -> Floats:
     return np.array([values], np.float32)
 
 
-def step(cell: str, inputs: Array, recurrent: Array, *state: Array) -> CellState:
+def step(cell: str, inputs: Floats, recurrent: Floats, *state: Floats) -> CellState:
     """One step on pre-activations as they are written in the formulas, without any factors."""
     width = state[0].shape[-1]
     scale = np.repeat(np.array(CELLS[cell].gates, np.float32), width)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from charrnn.arrays import Array
 from charrnn.errors import CheckpointError
 from charrnn.models.cells import CELLS
 from charrnn.models.checkpoint import (
@@ -16,7 +17,7 @@ from charrnn.models.checkpoint import (
 )
 from charrnn.storage import tensor_file
 from charrnn.storage.runs import MODEL_FILE
-from charrnn.storage.tensor_file import FORMAT_VERSION, Array, Description
+from charrnn.storage.tensor_file import FORMAT_VERSION, Description
 from tests.support import random_checkpoint
 
 WORLD = "é漢字العربية👩\u200d👩\u0301\0\r\n\U0010ffff"

@@ -16,10 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
+from charrnn.arrays import Array
 from charrnn.errors import CheckpointError, SettingsError
 from charrnn.storage import tensor_file
 from charrnn.storage.files import TEMPORARY_SUFFIX, OutputError
-from charrnn.storage.tensor_file import Array, Description, Expectation, Specification
+from charrnn.storage.tensor_file import Description, Expectation, Specification
 
 DESCRIPTION = {"kind": "test", "text": "é \u2028 \\", "numbers": [1, 2.5, None, True]}
 ARRAYS: dict[str, Array] = {

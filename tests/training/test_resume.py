@@ -126,6 +126,7 @@ def assert_same(run: str, other: Path) -> None:
     assert ours[2] == theirs[2]
 
 
+@pytest.mark.fault(30)
 @pytest.mark.parametrize(("name", "what", "at"), POINTS)
 def test_a_run_interrupted_anywhere_ends_as_if_left_alone(
     name: str, what: str, at: int, uninterrupted: Uninterrupted, monkeypatch: pytest.MonkeyPatch
@@ -160,6 +161,7 @@ def test_the_steps_reach_over_the_edges_of_epochs(charrnn: Command) -> None:
         assert start["epochs"] >= 2
 
 
+@pytest.mark.fault(30)
 @pytest.mark.parametrize("name", ["dropout", "gru-lines-bfloat16"])
 def test_a_run_interrupted_in_every_step_ends_as_if_left_alone(
     name: str, uninterrupted: Uninterrupted, monkeypatch: pytest.MonkeyPatch
@@ -177,6 +179,7 @@ def test_a_run_interrupted_in_every_step_ends_as_if_left_alone(
     assert_same("run", uninterrupted(*CONFIGURATIONS[name]))
 
 
+@pytest.mark.fault(30)
 def test_a_run_interrupted_while_the_mixture_is_fitted_goes_on_to_fit_it(
     uninterrupted: Uninterrupted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -230,6 +233,7 @@ def signal_in_the_run(monkeypatch: pytest.MonkeyPatch, what: str, at: int) -> No
     monkeypatch.setattr(training_run, "save_run", save_run)
 
 
+@pytest.mark.fault(30)
 @pytest.mark.parametrize(("what", "at"), [("step", 7), ("validation", 1)])
 def test_a_run_by_the_clock_is_the_same_however_often_it_is_interrupted(
     what: str, at: int, monkeypatch: pytest.MonkeyPatch
@@ -260,6 +264,7 @@ def test_the_flags_of_a_run_by_the_clock_repeat_it(monkeypatch: pytest.MonkeyPat
 # --- on the command line
 
 
+@pytest.mark.fault(30)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_command_line_goes_on_to_the_last_bit(
     number: signal.Signals, launcher: Launcher, uninterrupted: Uninterrupted
@@ -289,6 +294,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path("run")
 
 
+@pytest.mark.fault(25)
 def test_a_changed_corpus_is_refused(interrupted: Path, launcher: Launcher) -> None:
     before = (interrupted / "training.safetensors").read_bytes()
     Path(corpus()).write_text(prose(31))
@@ -300,6 +306,7 @@ def test_a_changed_corpus_is_refused(interrupted: Path, launcher: Launcher) -> N
     assert launcher.run("train", corpus(), "-o", "run", *SIZES, *steps, "--fresh").status == 0
 
 
+@pytest.mark.fault(25)
 @pytest.mark.parametrize(
     ("option", "there", "here"),
     [
@@ -322,6 +329,7 @@ def test_another_option_is_refused_by_name(
     assert "--fresh" in message
 
 
+@pytest.mark.fault(36)
 def test_another_number_of_threads_is_warned_of(
     interrupted: Path, run_charrnn: Command
 ) -> None:
@@ -332,6 +340,7 @@ def test_another_number_of_threads_is_warned_of(
     assert "warning: resumed with threads 2, begun with 1: the last bits may differ" in resumed.err
 
 
+@pytest.mark.fault(36)
 @pytest.mark.parametrize(("name", "value"), [("torch", "1.0.0"), ("device", "cuda")])
 def test_another_machine_is_warned_of(
     name: str, value: str, interrupted: Path, launcher: Launcher
@@ -347,6 +356,7 @@ def test_another_machine_is_warned_of(
     assert f"begun with {value}" in resumed.err
 
 
+@pytest.mark.fault(25)
 def test_a_finished_run_is_not_overwritten(launcher: Launcher) -> None:
     command = ("train", corpus(), "-o", "run", *SIZES, "--steps", "2")
     assert launcher.run(*command).status == 0
