@@ -18,7 +18,9 @@ from charrnn.inference.scoring import Score, evaluate_documents, score_character
 from charrnn.models.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from charrnn.models.interface import LanguageModel
 from charrnn.models.loading import load_model
-from charrnn.text.corpus import Documents, Reading, find_encoded, load_corpus
+from charrnn.text.corpus import find_encoded, load_corpus
+from charrnn.text.documents import Documents
+from charrnn.text.reading import Reading
 from charrnn.text.vocabulary import EOS, Vocabulary
 
 DEFAULT_LENGTH = 500

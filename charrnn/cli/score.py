@@ -20,7 +20,7 @@ from charrnn.cli.options import (
 )
 from charrnn.cli.terminal import Output, one_line
 from charrnn.errors import CorpusError, SettingsError
-from charrnn.text.corpus import Source, standard_input
+from charrnn.text.reading import Source, standard_input
 
 TEXTS_AT_ONCE = 4096
 COLUMNS = (

@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.text.corpus import Ids, find_id
+from charrnn.text.documents import Ids, find_id
 from charrnn.text.vocabulary import EOS
 
 IGNORED = -1

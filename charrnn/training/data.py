@@ -9,7 +9,8 @@ import math
 from dataclasses import dataclass
 
 from charrnn.errors import CorpusError
-from charrnn.text.corpus import Corpus, Documents, Ids, count_id
+from charrnn.text.corpus import Corpus
+from charrnn.text.documents import Documents, Ids, count_id
 from charrnn.text.vocabulary import EOS
 from charrnn.training.batches import Batches, LineBatches, StreamBatches
 from charrnn.training.settings import DEFAULTS, Settings

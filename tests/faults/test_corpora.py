@@ -17,7 +17,8 @@ import pytest
 
 from charrnn.errors import CorpusError
 from charrnn.models.checkpoint import Checkpoint, save_checkpoint
-from charrnn.text.corpus import Reading, Source, load_corpus
+from charrnn.text.corpus import load_corpus
+from charrnn.text.reading import Reading, Source
 from charrnn.text.vocabulary import EOS, UNK
 from tests.conftest import Tell
 from tests.faults.support import TINY, Launcher, one_line_error

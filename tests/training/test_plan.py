@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from charrnn.errors import CorpusError, SettingsError
-from charrnn.text.corpus import Reading, load_corpus
+from charrnn.text.corpus import load_corpus
+from charrnn.text.reading import Reading
 from charrnn.training.batches import LineBatches, StreamBatches
 from charrnn.training.data import (
     MIN_CHARACTERS,

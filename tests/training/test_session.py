@@ -15,7 +15,7 @@ import pytest
 from charrnn.api import TrainedModel
 from charrnn.errors import TrainingError
 from charrnn.models.checkpoint import find_checkpoint, load_checkpoint
-from charrnn.text.corpus import Reading
+from charrnn.text.reading import Reading
 from charrnn.training.request import Budget, TrainingRequest
 from charrnn.training.session import Event, Interrupted, train
 from charrnn.training.state import load_run

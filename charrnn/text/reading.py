@@ -1,0 +1,242 @@
+"""Files, directories and standard input -> code points, with a mark after each document.
+
+Knows encodings, lines and what kind of file a name stands for; nothing of ids or vocabularies.
+Everything is streamed: memory does not grow with the text.
+"""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from charrnn.errors import CorpusError
+from charrnn.storage.files import explain
+from charrnn.text.vocabulary import CodePoints
+
+BLOCK = 1 << 20
+END = 0x110000
+"""Stands for the end of a document in a stream of code points: no character has this value."""
+CARRIAGE_RETURN, NEWLINE = 0x0D, 0x0A
+BYTE_ORDER_MARKS = (  # the longer first: UTF-32's little-endian mark begins with UTF-16's
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+ERRORS = ("strict", "replace")
+"""Refuse bytes that are no text, or read them as U+FFFD."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How texts are read.
+
+    Attributes:
+        lines: each line is a document, without its newline (LF or CRLF); empty lines are none.
+            Otherwise each file is one.
+        encoding: a Python codec; with "utf-8" a byte-order mark overrules it.
+        errors: what becomes of bytes that are no text: a member of ERRORS.
+    """
+
+    lines: bool = False
+    encoding: str = "utf-8"
+    errors: str = "strict"
+
+    def __post_init__(self) -> None:
+        try:
+            "a".encode(self.encoding)  # refuses codecs that are not of text: rot13, base64
+            codecs.getincrementaldecoder(self.encoding)
+        except (LookupError, ValueError):
+            raise CorpusError(
+                f"unknown encoding {self.encoding!r}; try utf-8, utf-16, latin-1 or cp1252"
+            ) from None
+
+
+class Source:
+    """One text's bytes, which can be read more than once.
+
+    A regular file is read up to the length it had when opened; a pipe is spooled to a temporary
+    file first.
+
+    Raises:
+        CorpusError: there is no such file, or it is neither a file nor a pipe.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = "standard input" if name == "-" else name
+        self._digest: str | None = None
+        try:
+            self._file, self._length = self._open(name)
+        except OSError as error:
+            raise CorpusError(
+                f"cannot read {self.name}: {explain(error)}; name a text file, a directory of "
+                "*.txt files, or - for standard input"
+            ) from None
+
+    @staticmethod
+    def _open(name: str) -> tuple[BinaryIO, int]:
+        if name == "-":
+            return _spool(standard_input())
+        kind = os.stat(name)
+        if stat.S_ISFIFO(kind.st_mode):
+            with open(name, "rb") as pipe:
+                return _spool(pipe)
+        if not stat.S_ISREG(kind.st_mode):
+            raise OSError(None, "neither a text file nor a pipe")
+        file = open(name, "rb")  # noqa: SIM115 - stays open so that every pass reads one file
+        return file, os.fstat(file.fileno()).st_size
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+    def bytes(self) -> Iterator[bytes]:
+        """Its bytes from the beginning, in blocks."""
+        self._file.seek(0)
+        rest = self._length
+        digest = hashlib.sha256()
+        while rest and (block := self._file.read(min(rest, BLOCK))):
+            rest -= len(block)
+            digest.update(block)
+            yield block
+        if rest:
+            raise CorpusError(f"{self.name} shrank while it was read; run the command again")
+        if self._digest not in {None, digest.hexdigest()}:
+            raise CorpusError(f"{self.name} changed while it was read; run the command again")
+        self._digest = digest.hexdigest()
+
+    def digest(self) -> str:
+        """SHA-256 of its bytes."""
+        if self._digest is None:
+            for _ in self.bytes():
+                pass
+        assert self._digest is not None
+        return self._digest
+
+    def code_points(self, encoding: str, errors: str = "strict") -> Iterator[CodePoints]:
+        """Its characters from the beginning, in blocks.
+
+        Raises:
+            CorpusError: the bytes are not text in that encoding; gives the byte's offset.
+        """
+        if encoding.lower().replace("_", "-") in {"utf-8", "utf8"}:
+            encoding = self._marked_encoding() or "utf-8"
+        decoder = codecs.getincrementaldecoder(encoding)(errors)
+        end = 0  # of the bytes decoded so far, and so of those that an error shows
+        try:
+            for block in chain(self.bytes(), [b""]):
+                end += len(block)
+                text = decoder.decode(block, final=not block)
+                if text:
+                    yield np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+        except UnicodeDecodeError as error:
+            offset = end - len(error.object) + error.start
+            raise CorpusError(
+                f"{self.name} is not {encoding} text: byte {error.object[error.start]:#04x} at "
+                f"offset {offset:,} ({error.reason}); convert it to UTF-8, or name its --encoding "
+                "(train, evaluate), for example latin-1 or cp1252, or give --errors replace"
+            ) from None
+        except UnicodeError as error:
+            raise CorpusError(
+                f"{self.name} is not {encoding} text ({error}); name its --encoding"
+            ) from None
+
+    def _marked_encoding(self) -> str | None:
+        self._file.seek(0)
+        beginning = self._file.read(4)
+        for mark, encoding in BYTE_ORDER_MARKS:
+            if beginning.startswith(mark):
+                return encoding
+        return None
+
+
+def standard_input() -> BinaryIO:
+    """Standard input, as bytes.
+
+    Raises:
+        CorpusError: it is closed.
+    """
+    if sys.stdin is None or sys.stdin.closed:
+        raise CorpusError("standard input is closed; pipe text into it, or name a file")
+    return sys.stdin.buffer
+
+
+def _spool(stream: BinaryIO) -> tuple[BinaryIO, int]:
+    spool: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as its Source
+    while block := stream.read(BLOCK):
+        spool.write(block)
+    return spool, spool.tell()
+
+
+def find_sources(names: Sequence[str]) -> list[list[Source]]:
+    """The texts of each corpus named: a file, `-`, or the *.txt files of a directory, sorted.
+
+    Raises:
+        CorpusError: nothing is there, or a directory has no *.txt file.
+    """
+    with ExitStack() as opened:
+        parts = []
+        for name in names:
+            files = [name]
+            if name != "-" and Path(name).is_dir():
+                files = sorted(str(path) for path in Path(name).glob("*.txt"))
+            if not files:
+                raise CorpusError(f"{name} has no *.txt file; name the files themselves")
+            parts.append([opened.enter_context(closing(Source(file))) for file in files])
+        opened.pop_all()  # they stay open
+        return parts
+
+
+def code_point_blocks(source: Source, reading: Reading) -> Iterator[CodePoints]:
+    """The characters of a text in blocks, with END after each document that is not empty."""
+    blocks = source.code_points(reading.encoding, reading.errors)
+    return _ended_lines(blocks) if reading.lines else _ended_file(blocks)
+
+
+def _ended_file(blocks: Iterator[CodePoints]) -> Iterator[CodePoints]:
+    empty = True
+    for block in blocks:
+        empty = False
+        yield block
+    if not empty:
+        yield np.array([END], np.uint32)
+
+
+def _ended_lines(blocks: Iterator[CodePoints]) -> Iterator[CodePoints]:
+    last = END  # the character before the block: an END here makes an empty first line no document
+    held = np.empty(0, np.uint32)  # a carriage return whose newline may begin the next block
+    for raw in blocks:
+        block = np.concatenate([held, raw])
+        held = block[-1:][block[-1:] == CARRIAGE_RETURN]
+        block = _mark_line_ends(block[: len(block) - len(held)], last)
+        if len(block):
+            last = int(block[-1])
+            yield block
+    if len(held):
+        yield held
+    if len(held) or last != END:
+        yield np.array([END], np.uint32)
+
+
+def _mark_line_ends(block: CodePoints, last: int) -> CodePoints:
+    if not len(block):
+        return block
+    before_newline = np.append(block[1:] == NEWLINE, False)
+    block = block[~((block == CARRIAGE_RETURN) & before_newline)]
+    block = np.where(block == NEWLINE, np.uint32(END), block)
+    previous = np.concatenate([np.array([last], np.uint32), block[:-1]])
+    kept: CodePoints = block[~((block == END) & (previous == END))]
+    return kept

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charrnn.errors import CorpusError
+from charrnn.text import reading as reading_module
+from charrnn.text.reading import END, Reading, Source, code_point_blocks
+from tests.text.support import AWKWARD, FILES, LINES, write
+
+
+def read(data: bytes, reading: Reading = FILES) -> str:
+    """What a file with `data` is read as, with | for the end of a document."""
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "text"
+        path.write_bytes(data)
+        with closing(Source(str(path))) as source:
+            blocks = list(code_point_blocks(source, reading))
+    points = [point for block in blocks for point in block.tolist()]
+    return "".join("|" if point == END else chr(point) for point in points)
+
+
+def lines_by_hand(text: str) -> str:
+    """Each line that is not empty, ended by |. CRLF is an end of line, a lone CR is none."""
+    lines = text.replace("\r\n", "\n").split("\n")
+    return "".join(line + "|" for line in lines if line)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])).filter(bool))
+def test_any_text_in_utf8_is_read_exactly(text: str) -> None:
+    if text.startswith("\ufeff"):
+        text = "." + text
+    assert read(text.encode()) == text + "|"
+
+
+@given(
+    st.text(st.sampled_from("a\r\né")),
+    st.integers(1, 5),
+)
+def test_lines_are_split_alike_wherever_blocks_end(text: str, block: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading_module, "BLOCK", block)
+        assert read(text.encode(), LINES) == lines_by_hand(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Anna\nBob\n", "Anna|Bob|"),
+        ("Anna\nBob", "Anna|Bob|"),
+        ("Anna\r\nBob\r\n", "Anna|Bob|"),
+        ("\n\nAnna\n\n\nBob\n\n", "Anna|Bob|"),
+        ("\r\n\r\nAnna\r\n", "Anna|"),
+        ("An\rna\r\r\n", "An\rna\r|"),
+        ("Anna\r", "Anna\r|"),
+        (" \n", " |"),
+        ("\n\r\n", ""),
+        ("", ""),
+    ],
+)
+def test_each_line_that_is_not_empty_is_a_document(text: str, expected: str) -> None:
+    assert read(text.encode(), LINES) == expected
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"]
+)
+def test_a_byte_order_mark_is_recognised_and_dropped(encoding: str) -> None:
+    mark = "\ufeff" if encoding.endswith("e") else ""
+    assert read((mark + AWKWARD).encode(encoding)) == AWKWARD + "|"
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "utf-16-le", "shift_jis", "utf-7"])
+def test_other_encodings_are_named(encoding: str) -> None:
+    assert read("one £ two".encode(encoding), Reading(encoding=encoding)) == "one £ two|"
+
+
+@pytest.mark.parametrize("encoding", ["nonsense", "", "rot13", "base64", "a\0b", "undefined"])
+def test_what_is_no_text_encoding_is_refused(encoding: str) -> None:
+    with pytest.raises(CorpusError, match=r"unknown encoding .* try utf-8"):
+        Reading(encoding=encoding)
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 4, 1 << 20])
+@pytest.mark.parametrize(
+    ("data", "offset", "byte"),
+    [
+        (b"\xff", 0, "0xff"),
+        (b"abc\xe9 def", 3, "0xe9"),
+        ("漢字".encode() + b"\x80", 6, "0x80"),
+        ("ab漢".encode()[:-1], 2, "0xe6"),
+        (b"\xef\xbb\xbfab\xff", 5, "0xff"),
+        (b"\xff\xfea\0b\0\x00\xd8c\0", 6, "0x00"),
+    ],
+)
+def test_bytes_that_are_no_text_are_refused_with_their_offset(
+    data: bytes, offset: int, byte: str, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading_module, "BLOCK", block)
+    with pytest.raises(CorpusError, match=f"byte {byte} at offset {offset} .*--encoding"):
+        read(data)
+
+
+def test_a_text_that_shrinks_while_it_is_read_is_an_error() -> None:
+    write("a.txt", "abcdef")
+    source = Source("a.txt")
+    Path("a.txt").write_bytes(b"abc")
+    with pytest.raises(CorpusError, match="shrank while it was read"):
+        list(source.bytes())
+    source.close()
+
+
+def test_a_text_that_grows_is_read_as_it_was() -> None:
+    write("a.txt", "abc")
+    source = Source("a.txt")
+    write("a.txt", "abcdef")
+    assert b"".join(source.bytes()) == b"abc"
+    source.close()
