@@ -12,7 +12,7 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from itertools import chain
@@ -23,11 +23,12 @@ import numpy as np
 
 from charrnn.errors import CorpusError
 from charrnn.storage.files import explain
-from charrnn.text.vocabulary import CodePoints
+from charrnn.text.vocabulary import CodePoints, code_points
 
 BLOCK = 1 << 20
 END = 0x110000
 """Stands for the end of a document in a stream of code points: no character has this value."""
+STDIN = "standard input"
 CARRIAGE_RETURN, NEWLINE = 0x0D, 0x0A
 BYTE_ORDER_MARKS = (  # the longer first: UTF-32's little-endian mark begins with UTF-16's
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -76,7 +77,7 @@ class Source:
     """
 
     def __init__(self, name: str) -> None:
-        self.name = "standard input" if name == "-" else name
+        self.name = STDIN if name == "-" else name
         self._digest: str | None = None
         try:
             self._file, self._length = self._open(name)
@@ -132,35 +133,97 @@ class Source:
         Raises:
             CorpusError: the bytes are not text in that encoding; gives the byte's offset.
         """
-        if encoding.lower().replace("_", "-") in {"utf-8", "utf8"}:
-            encoding = self._marked_encoding() or "utf-8"
-        decoder = codecs.getincrementaldecoder(encoding)(errors)
-        end = 0  # of the bytes decoded so far, and so of those that an error shows
-        try:
-            for block in chain(self.bytes(), [b""]):
-                end += len(block)
-                text = decoder.decode(block, final=not block)
-                if text:
-                    yield np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-        except UnicodeDecodeError as error:
-            offset = end - len(error.object) + error.start
-            raise CorpusError(
-                f"{self.name} is not {encoding} text: byte {error.object[error.start]:#04x} at "
-                f"offset {offset:,} ({error.reason}); convert it to UTF-8, or name its --encoding "
-                "(train, evaluate), for example latin-1 or cp1252, or give --errors replace"
-            ) from None
-        except UnicodeError as error:
-            raise CorpusError(
-                f"{self.name} is not {encoding} text ({error}); name its --encoding"
-            ) from None
+        for text in decode(self.bytes(), self.name, encoding, errors):
+            yield code_points(text)
 
-    def _marked_encoding(self) -> str | None:
-        self._file.seek(0)
-        beginning = self._file.read(4)
-        for mark, encoding in BYTE_ORDER_MARKS:
-            if beginning.startswith(mark):
-                return encoding
-        return None
+
+def decode(
+    blocks: Iterable[bytes], name: str, encoding: str, errors: str = "strict"
+) -> Iterator[str]:
+    """The text of `blocks`, each part as soon as its bytes are there.
+
+    Args:
+        blocks: the bytes of one text from the beginning.
+        name: what an error calls the text.
+        encoding: a Python codec; with "utf-8" a byte-order mark overrules it.
+        errors: a member of ERRORS.
+
+    Raises:
+        CorpusError: the bytes are not text in that encoding; gives the byte's offset.
+    """
+    if encoding.lower().replace("_", "-") in {"utf-8", "utf8"}:
+        encoding, blocks = _recognise_mark(iter(blocks))
+    decoder = codecs.getincrementaldecoder(encoding)(errors)
+    end = 0  # of the bytes decoded so far, and so of those that an error shows
+    try:
+        for block in chain(blocks, [b""]):
+            end += len(block)
+            if text := decoder.decode(block, final=not block):
+                yield text
+    except UnicodeDecodeError as error:
+        offset = end - len(error.object) + error.start
+        raise CorpusError(
+            f"{name} is not {encoding} text: byte {error.object[error.start]:#04x} at "
+            f"offset {offset:,} ({error.reason}); convert it to UTF-8, or name its --encoding "
+            "(train, evaluate), for example latin-1 or cp1252, or give --errors replace"
+        ) from None
+    except UnicodeError as error:
+        raise CorpusError(
+            f"{name} is not {encoding} text ({error}); name its --encoding"
+        ) from None
+
+
+def _recognise_mark(blocks: Iterator[bytes]) -> tuple[str, Iterator[bytes]]:
+    """The encoding that a byte-order mark announces, else UTF-8; and all the blocks.
+
+    Only as many blocks are waited for as it takes to tell.
+    """
+    beginning = b""
+    for block in blocks:
+        beginning += block
+        if not any(mark.startswith(beginning) for mark, _ in BYTE_ORDER_MARKS):
+            break
+    announced = (name for mark, name in BYTE_ORDER_MARKS if beginning.startswith(mark))
+    return next(announced, "utf-8"), chain([beginning] if beginning else [], blocks)
+
+
+def lines(name: str, encoding: str = "utf-8", errors: str = "strict") -> Iterator[str]:
+    """The lines of a file, or of standard input ("-"), without their ends (LF or CRLF).
+
+    A line of standard input is there as soon as its end has been read. Time is linear, and beyond
+    one block memory holds one line.
+
+    Raises:
+        CorpusError: there is no such text, or it is not in that encoding.
+    """
+    if name == "-":
+        yield from _split_lines(decode(_arriving(standard_input()), STDIN, encoding, errors))
+        return
+    with closing(Source(name)) as source:
+        yield from _split_lines(decode(source.bytes(), source.name, encoding, errors))
+
+
+def _split_lines(texts: Iterable[str]) -> Iterator[str]:
+    begun: list[str] = []  # a line whose end has not been seen, in pieces
+    for text in texts:
+        first, *others = text.split("\n")
+        begun.append(first)
+        for other in others:
+            yield "".join(begun).removesuffix("\r")
+            begun = [other]
+    if last := "".join(begun):
+        yield last
+
+
+def _arriving(stream: BinaryIO) -> Iterator[bytes]:
+    """The bytes of a stream as they come, without waiting for a block to be full."""
+    try:
+        while block := stream.read1(BLOCK):  # type: ignore[attr-defined]
+            yield block
+    except OSError as error:
+        raise CorpusError(
+            f"cannot read {STDIN}: {explain(error)}; pipe text into it, or name a file"
+        ) from None
 
 
 def standard_input() -> BinaryIO:

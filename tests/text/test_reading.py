@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import io
+import os
+import sys
 import tempfile
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -10,7 +14,7 @@ from hypothesis import strategies as st
 
 from charrnn.errors import CorpusError
 from charrnn.text import reading as reading_module
-from charrnn.text.reading import END, Reading, Source, code_point_blocks
+from charrnn.text.reading import END, Reading, Source, code_point_blocks, decode, lines
 from tests.text.support import AWKWARD, FILES, LINES, write
 
 
@@ -121,3 +125,94 @@ def test_a_text_that_grows_is_read_as_it_was() -> None:
     write("a.txt", "abcdef")
     assert b"".join(source.bytes()) == b"abc"
     source.close()
+
+
+# --- lines, one by one
+
+
+def stdin_of(data: bytes, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+
+@pytest.mark.parametrize("name", ["file", "-"])
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"one\ntwo\n", ["one", "two"]),
+        (b"one\ntwo", ["one", "two"]),
+        (b"one\r\n\r\ntwo\r\r\n", ["one", "", "two\r"]),
+        (b"a\rb\r", ["a\rb\r"]),
+        (b"\n", [""]),
+        (b"", []),
+        ("\ufeffé\u2028\x0c\x85\n".encode(), ["é\u2028\x0c\x85"]),
+        ("é\r\n漢\n".encode("utf-16"), ["é", "漢"]),
+        ("é\r\n漢\n".encode("utf-32"), ["é", "漢"]),
+    ],
+)
+@pytest.mark.parametrize("block", [1, 2, 3, 1 << 20])
+def test_lines_come_without_their_ends(
+    data: bytes, expected: list[str], block: int, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading_module, "BLOCK", block)
+    stdin_of(data, monkeypatch)
+    Path("file").write_bytes(data)
+    assert list(lines(name)) == expected
+
+
+@given(st.text(st.sampled_from("a\r\né")), st.integers(1, 5))
+def test_all_that_lines_leave_out_is_their_ends(text: str, block: int) -> None:
+    data = text.encode()
+    blocks = [data[at : at + block] for at in range(0, len(data), block)]
+    found = list(reading_module._split_lines(decode(blocks, "text", "utf-8")))
+    expected = text.replace("\r\n", "\n").split("\n")
+    assert found == (expected if expected[-1] else expected[:-1])
+
+
+@pytest.mark.parametrize("name", ["file", "-"])
+def test_a_line_that_is_no_text_is_refused_with_its_offset(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = b"good\nbad \xff\n"
+    Path("file").write_bytes(data)
+    stdin_of(data, monkeypatch)
+    found = lines(name)
+    with pytest.raises(CorpusError, match="is not utf-8 text: byte 0xff at offset 9 "):
+        list(found)
+    stdin_of(data, monkeypatch)
+    assert list(lines(name, "latin-1")) == ["good", "bad ÿ"]
+    stdin_of(data, monkeypatch)
+    assert list(lines(name, errors="replace")) == ["good", "bad \ufffd"]
+
+
+def test_each_line_of_standard_input_is_there_as_soon_as_it_is_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reader, writer = os.pipe()
+    with os.fdopen(reader) as stdin, os.fdopen(writer, "wb", buffering=0) as pipe:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        found = lines("-")
+        for text in ("a", "", "é", "longer"):
+            pipe.write(f"{text}\n".encode())
+            assert next(found) == text  # a read-ahead would wait here for ever
+        pipe.close()
+        assert list(found) == []
+
+
+def test_a_very_long_line_is_put_together_once() -> None:
+    """Each block is looked at once: the blocks of a line are joined at its end, not one by one."""
+    split = 0
+
+    class Block(str):
+        __slots__ = ()
+
+        def split(self, *arguments: object, **options: object) -> list[str]:
+            nonlocal split
+            split += len(self)
+            return str.split(self, "\n")
+
+    def blocks() -> Iterator[str]:
+        for _ in range(1000):
+            yield Block("x" * 100)
+
+    (found,) = reading_module._split_lines(blocks())
+    assert len(found) == split == 100_000
