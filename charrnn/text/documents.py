@@ -13,12 +13,16 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.text.vocabulary import EOS, UNK
+from charrnn.text.vocabulary import EOS
 
 Ids: TypeAlias = npt.NDArray[Any]
 
 BLOCK = 1 << 20
 MAX_IN_MEMORY = 1 << 26
+PIECE = 1000
+"""Less of a document says little: its first characters are predicted without their context."""
+FEWEST_PIECES = 8
+"""Of a small selection the pieces are shorter, so that there are at least so many of them."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +44,42 @@ class Documents:
         """How many ids are predicted in all."""
         return int(self.lengths.sum())
 
-    @property
-    def unknown(self) -> int:
-        """How many of them are UNK. Only documents' EOS can lie between the spans."""
-        return count_id(self.ids, UNK)
+    def spread(self, characters: int) -> Documents:
+        """Beginnings of documents, evenly spread over all of them: at most so many ids in all.
+
+        A long document gives in proportion to its length; of short ones, some are taken whole. The
+        same ids in the same order, if there are no more than `characters`.
+        """
+        if self.characters <= characters:
+            return self
+        taken = apportion(self.lengths, characters / self.characters, offset=0.5)
+        before = taken.cumsum() - taken
+        lengths = np.clip(characters - before, 0, taken)
+        kept = lengths > 0
+        return Documents(self.ids, self.starts[kept], lengths[kept])
+
+
+def apportion(
+    lengths: npt.NDArray[np.int64], fraction: float, offset: float
+) -> npt.NDArray[np.int64]:
+    """How much to take of each document (D,), so that it is about `fraction` of every part of them.
+
+    A long document gives its fraction. Of short ones so little would be of no use, so only some
+    give, up to PIECE ids each: systematic sampling, which visits all stretches of the collection
+    alike (Madow 1949).
+
+    Args:
+        lengths: (D,).
+        fraction: of all of them together, at most 1.
+        offset: in [0, 1): chooses among the short documents.
+    """
+    shares = fraction * lengths
+    piece = max(1.0, min(PIECE, shares.sum() / FEWEST_PIECES))
+    given = np.maximum(shares, np.minimum(lengths, piece))
+    chances = np.divide(shares, given, out=np.zeros(len(lengths)), where=given > 0)
+    marks = np.floor(offset + np.concatenate([[0.0], chances.cumsum()]))
+    chosen = (np.diff(marks) > 0) | (chances == 1)
+    return np.where(chosen, given, 0).astype(np.int64)
 
 
 def count_id(ids: Ids, wanted: int) -> int:
