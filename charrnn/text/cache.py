@@ -1,14 +1,21 @@
-"""Encoded corpora on disk, as memory maps. Knows nothing of how a text is read."""
+"""Encoded corpora on disk, as memory maps: private to the user, and of limited size.
+
+Knows nothing of how a text is read. An entry is one file: a line of JSON, the vocabulary and how
+many ids there are, padded to a multiple of ALIGNMENT bytes; then the ids.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+import re
+import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -19,13 +26,20 @@ from charrnn.storage.files import (
     explain,
     make_directory,
     remove_abandoned_temporaries,
-    write_atomically,
 )
 from charrnn.text.documents import Ids
 from charrnn.text.reading import END
 from charrnn.text.vocabulary import EOS, CodePoints, Vocabulary
 
-CACHE_FORMAT = 1
+CACHE_FORMAT = 2
+SUFFIX = ".ids"
+LIMIT = 8 << 30
+"""Bytes of all entries together; those unused for longest are removed first."""
+ALIGNMENT = 64
+MAX_HEADER = 1 << 20
+"""Bytes; the largest vocabulary needs half as many."""
+OLD_ENTRY = re.compile(r"[0-9a-f]{32}\.(npy|json)")
+"""Files of format 1, which everyone could read and nothing removed."""
 
 
 def cache_directory() -> Path:
@@ -46,76 +60,128 @@ def cache_key(digest: str, min_count: int, vocabulary: Vocabulary | None) -> str
     return hashlib.sha256(whole.encode()).hexdigest()[:32]
 
 
-def read_cache(key: str) -> tuple[Ids, tuple[int, ...], Vocabulary] | None:
+def read_cache(key: str) -> tuple[Ids, Vocabulary] | None:
     """What an earlier run encoded; anything odd about it counts as nothing there."""
-    stem = cache_directory() / key
-    with suppress(OSError, ValueError, LookupError, TypeError, EOFError, VocabularyError):
-        described = json.loads(stem.with_suffix(".json").read_text(encoding="ascii"))
+    path = cache_directory() / f"{key}{SUFFIX}"
+    with suppress(OSError, ValueError, LookupError, TypeError, RecursionError, VocabularyError):
+        with path.open("rb") as file:
+            header = file.readline(MAX_HEADER)
+        described = json.loads(header)
         vocabulary = Vocabulary(tuple(described["code_points"]))
-        part_ends = tuple(described["part_ends"])
-        ids = np.load(stem.with_suffix(".npy"), mmap_mode="r", allow_pickle=False)
-        if ids.shape == (part_ends[-1],) and ids.dtype == vocabulary.dtype:
-            return ids, part_ends, vocabulary
+        length, dtype = described["length"], np.dtype(vocabulary.dtype)
+        if path.stat().st_size == len(header) + length * dtype.itemsize:
+            ids = np.memmap(path, dtype, "r", len(header), (length,))
+            os.utime(path)  # last used now
+            return ids, vocabulary
     return None
 
 
 def write_cache(
-    key: str, blocks: Iterator[CodePoints], part_ends: tuple[int, ...], vocabulary: Vocabulary
+    key: str, blocks: Iterator[CodePoints], length: int, vocabulary: Vocabulary, keep: bool
 ) -> Ids:
-    """Encode `blocks` into the cache; where there can be none, into a temporary file."""
+    """Encode `blocks` into the cache; what may not be kept, into a temporary file without a name.
+
+    Args:
+        key: the entry's name.
+        blocks: code points, with END after each document.
+        length: how many there are.
+        vocabulary: what they are encoded with.
+        keep: whether the text may stay on disk: what came through a pipe may not.
+
+    Raises:
+        CorpusError: there are more or fewer than `length`.
+        OutputError: the disk is full.
+    """
+    header = _header(length, vocabulary)
+    size = len(header) + length * np.dtype(vocabulary.dtype).itemsize
     try:
-        directory = cache_directory()
-        try:
-            make_directory(directory)
-        except OutputError:
-            with tempfile.TemporaryDirectory() as scratch:  # the map outlives the name on POSIX
-                return _fill(Path(scratch) / "ids.npy", blocks, part_ends[-1], vocabulary)
-        return _fill_cache(directory, key, blocks, part_ends, vocabulary)
+        directory = _open_cache() if keep and size <= LIMIT else None
+        if directory is not None:
+            _make_space(directory, size)
+            return _write_entry(directory / f"{key}{SUFFIX}", header, blocks, length, vocabulary)
+        with tempfile.TemporaryFile() as file:  # the map outlives it
+            return _write_ids(file, header, blocks, length, vocabulary)
     except OSError as error:
         raise OutputError(
             f"cannot write the encoded corpus: {explain(error)}; set CHARRNN_CACHE to a "
-            "directory with more room"
+            "directory with more space"
         ) from error
 
 
-def _fill_cache(
-    directory: Path,
-    key: str,
-    blocks: Iterator[CodePoints],
-    part_ends: tuple[int, ...],
-    vocabulary: Vocabulary,
-) -> Ids:
-    stem = directory / key
-    partial = directory / f".{key}.{os.getpid()}{TEMPORARY_SUFFIX}"
-    described = {"code_points": vocabulary.code_points, "part_ends": part_ends}
+def _header(length: int, vocabulary: Vocabulary) -> bytes:
+    described = json.dumps({"code_points": vocabulary.code_points, "length": length}).encode()
+    return described + b" " * (-(len(described) + 1) % ALIGNMENT) + b"\n"
+
+
+def _open_cache() -> Path | None:
+    """The cache's directory, only for its user if it is new; None where there can be none."""
+    directory = cache_directory()
     try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            directory.mkdir(mode=0o700)
+        make_directory(directory)
         remove_abandoned_temporaries(directory)
-        ids = _fill(partial, blocks, part_ends[-1], vocabulary)
-        os.replace(partial, stem.with_suffix(".npy"))
-        write_atomically(stem.with_suffix(".json"), json.dumps(described).encode())
-        return ids
+    except (OutputError, OSError):
+        return None
+    return directory
+
+
+def _make_space(directory: Path, size: int) -> None:
+    """Remove the entries unused for longest, so that `size` more bytes stay within LIMIT.
+
+    A run that has one of them mapped keeps it: on POSIX a file without a name lives as long as its
+    map does, and elsewhere the system refuses to remove it.
+    """
+    for path in directory.iterdir():
+        if OLD_ENTRY.fullmatch(path.name):
+            with suppress(OSError):
+                path.unlink()
+    entries = []
+    for path in directory.glob(f"*{SUFFIX}"):
+        with suppress(OSError):  # another run may have removed it
+            status = path.stat()
+            entries.append((status.st_mtime_ns, path, status.st_size))
+    excess = sum(bytes_used for _, _, bytes_used in entries) + size - LIMIT
+    for _, path, bytes_used in sorted(entries):
+        if excess <= 0:
+            return
+        with suppress(OSError):
+            path.unlink()
+            excess -= bytes_used
+
+
+def _write_entry(
+    path: Path, header: bytes, blocks: Iterator[CodePoints], length: int, vocabulary: Vocabulary
+) -> Ids:
+    name = f".{path.stem}.{secrets.token_hex(8)}.{os.getpid()}{TEMPORARY_SUFFIX}"
+    partial = path.with_name(name)
+    descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with open(descriptor, "w+b") as file:
+            _write_ids(file, header, blocks, length, vocabulary)
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+        return np.memmap(path, vocabulary.dtype, "r", len(header), (length,))
     finally:
         partial.unlink(missing_ok=True)
 
 
-def _fill(path: Path, blocks: Iterator[CodePoints], length: int, vocabulary: Vocabulary) -> Ids:
-    """Write the ids of `blocks` to a new file, durably, and map it.
+def _write_ids(
+    file: BinaryIO, header: bytes, blocks: Iterator[CodePoints], length: int, vocabulary: Vocabulary
+) -> Ids:
+    """Write an entry to an open file, and map its ids.
 
     They are written, not filled into a map: on a full disk that would be a bus error.
     """
-    descr = np.lib.format.dtype_to_descr(np.dtype(vocabulary.dtype))
-    header = {"descr": descr, "fortran_order": False, "shape": (length,)}
     written = 0
-    with path.open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, header)
-        for block in blocks:
-            encoded = vocabulary.encode_code_points(block)
-            encoded[block == END] = EOS
-            file.write(encoded.tobytes())
-            written += len(encoded)
-        file.flush()
-        os.fsync(file.fileno())
+    file.write(header)
+    for block in blocks:
+        encoded = vocabulary.encode_code_points(block)
+        encoded[block == END] = EOS
+        file.write(encoded.tobytes())
+        written += len(encoded)
+    file.flush()
     if written != length:
         raise CorpusError("the corpus changed while it was read; run the command again")
-    ids: Ids = np.load(path, mmap_mode="r", allow_pickle=False)
-    return ids
+    return np.memmap(file, vocabulary.dtype, "r", len(header), (length,))

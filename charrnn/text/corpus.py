@@ -1,29 +1,32 @@
-"""Documents -> one corpus: encoded, split into what is trained on and what is held out.
+"""A corpus: the documents that names stand for, encoded.
 
-Knows documents and the cache; nothing of models or training. A corpus is a sequence of documents,
-each ended by EOS; text is kept exactly as it is.
+Knows reading, the cache and the split; nothing of models or training. A corpus is a sequence of
+documents, each ended by EOS; text is kept exactly as it is.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-
 from charrnn.errors import CorpusError
 from charrnn.text.cache import cache_key, read_cache, write_cache
-from charrnn.text.documents import Documents, Ids, count_id, documents_of, find_id, joined
+from charrnn.text.documents import Documents, Ids, count_id, documents_of
 from charrnn.text.reading import END, Reading, Source, code_point_blocks, find_sources
+from charrnn.text.splitting import Split, split_files, split_lines
 from charrnn.text.vocabulary import (
     EOS,
     UNK,
+    CodePoints,
     Vocabulary,
     count_code_points,
     vocabulary_of_counts,
 )
+
+MAX_NAMES = 3
+"""So many texts are named in an error."""
 
 
 @dataclass(frozen=True)
@@ -32,15 +35,13 @@ class Corpus:
 
     Attributes:
         ids: (N,) ids of all documents, each ended by EOS; usually a memory map.
-        part_ends: where in `ids` each corpus that was named ends.
         vocabulary: what the ids mean.
         reading: how the text was read.
         digest: SHA-256 of the bytes read and of how they were read.
-        names: what was named.
+        names: what was named on the command line.
     """
 
     ids: Ids
-    part_ends: tuple[int, ...]
     vocabulary: Vocabulary
     reading: Reading
     digest: str
@@ -60,28 +61,10 @@ class Corpus:
         """All of it, to be predicted; with EOS where lines are documents."""
         return documents_of([self.ids], self.reading.lines)
 
-    def split(self, fraction: float) -> tuple[Ids, Documents]:
-        """The training part, and the last `fraction` of each corpus named as documents.
-
-        Where lines are documents none is cut in two.
-        """
-        training: list[Ids] = []
-        held_out: list[Ids] = []
-        begin = 0
-        for end in self.part_ends:
-            part = self.ids[begin:end]
-            cut = self._cut(part, fraction)
-            training.append(part[:cut])
-            held_out.append(part[cut:])
-            begin = end
-        return joined(training), documents_of(held_out, self.reading.lines)
-
-    def _cut(self, part: Ids, fraction: float) -> int:
-        cut = len(part) - int(len(part) * fraction)
-        if self.reading.lines:
-            ends = find_id(part[:cut], EOS)
-            return int(ends[-1]) + 1 if len(ends) else 0
-        return cut
+    def split(self, fraction: float, seed: int) -> Split:
+        """What to train on, and about `fraction` of it held out; `seed` chooses where it must."""
+        split = split_lines if self.reading.lines else split_files
+        return split(self.ids, fraction, seed)
 
 
 def load_corpus(
@@ -93,7 +76,7 @@ def load_corpus(
     """Read and encode the corpora `names`, from the cache where they are known already.
 
     Args:
-        names: files, directories, or `-`.
+        names: files, directories, or `-`. A file is a document however it was named.
         reading: how to read them.
         min_count: characters rarer than this become UNK; used where no vocabulary is given.
         vocabulary: the one to encode with; without it, the corpus's own.
@@ -102,57 +85,50 @@ def load_corpus(
         CorpusError: a text is missing, empty or badly encoded.
         VocabularyError: there are no characters to learn, or too many.
     """
-    parts = find_sources(names)
+    sources = find_sources(names)
     try:
-        digest = _digest(parts, reading)
+        digest = _digest(sources, reading)
         key = cache_key(digest, min_count, vocabulary)
-        encoded = read_cache(key) or _encode(parts, reading, min_count, vocabulary, key)
-        ids, part_ends, found = encoded
-        return Corpus(ids, part_ends, found, reading, digest, tuple(names))
+        encoded = read_cache(key) or _encode(sources, reading, min_count, vocabulary, key)
+        ids, found = encoded
+        return Corpus(ids, found, reading, digest, tuple(names))
     finally:
-        for part in parts:
-            for source in part:
-                source.close()
+        for source in sources:
+            source.close()
 
 
 def find_encoded(digest: str, min_count: int) -> Ids | None:
-    """The ids of the corpus with this digest, if it is still in the cache.
-
-    They come in the order of the corpus, so its held-out ends are among them.
-    """
+    """The ids of the corpus with this digest, held-out text included, if still in the cache."""
     found = read_cache(cache_key(digest, min_count, None))
     return None if found is None else found[0]
 
 
-def _digest(parts: list[list[Source]], reading: Reading) -> str:
+def _digest(sources: Sequence[Source], reading: Reading) -> str:
     whole = hashlib.sha256(f"{reading.lines} {reading.encoding} {reading.errors}".encode())
-    for part in parts:
-        whole.update(b"part")
-        for source in part:
-            whole.update(bytes.fromhex(source.digest()))
+    whole.update(b"part")
+    for source in sources:
+        whole.update(bytes.fromhex(source.digest()))
     return whole.hexdigest()
 
 
 def _encode(
-    parts: list[list[Source]],
+    sources: Sequence[Source],
     reading: Reading,
     min_count: int,
     vocabulary: Vocabulary | None,
     key: str,
-) -> tuple[Ids, tuple[int, ...], Vocabulary]:
-    counts = [
-        count_code_points(block for source in part for block in code_point_blocks(source, reading))
-        for part in parts
-    ]
-    for part, part_counts in zip(parts, counts, strict=True):
-        if not part_counts[:END].any():
-            names = ", ".join(source.name for source in part)
-            raise CorpusError(f"{names} is empty; a corpus needs text")
+) -> tuple[Ids, Vocabulary]:
+    counts = count_code_points(_blocks(sources, reading))
+    if not counts[:END].any():
+        named = ", ".join(source.name for source in sources[:MAX_NAMES])
+        verb = "is" if len(sources) == 1 else "are"
+        raise CorpusError(f"{named} {verb} empty; a corpus needs text")
     if vocabulary is None:
-        vocabulary = vocabulary_of_counts(np.sum(counts, 0)[:END], min_count)
-    part_ends = tuple(int(end) for end in np.cumsum([part.sum() for part in counts]))
-    blocks = (
-        block for part in parts for source in part for block in code_point_blocks(source, reading)
-    )
-    ids = write_cache(key, blocks, part_ends, vocabulary)
-    return ids, part_ends, vocabulary
+        vocabulary = vocabulary_of_counts(counts[:END], min_count)
+    keep = not any(source.spooled for source in sources)
+    length = int(counts.sum())
+    return write_cache(key, _blocks(sources, reading), length, vocabulary, keep), vocabulary
+
+
+def _blocks(sources: Sequence[Source], reading: Reading) -> Iterator[CodePoints]:
+    return (block for source in sources for block in code_point_blocks(source, reading))

@@ -13,7 +13,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -38,7 +38,7 @@ BYTE_ORDER_MARKS = (  # the longer first: UTF-32's little-endian mark begins wit
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 ERRORS = ("strict", "replace")
-"""Refuse bytes that are no text, or read them as U+FFFD."""
+"""Refuse bytes that are not text, or read them as U+FFFD."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,10 @@ class Reading:
     """How texts are read.
 
     Attributes:
-        lines: each line is a document, without its newline (LF or CRLF); empty lines are none.
-            Otherwise each file is one.
+        lines: each non-empty line is a document, without its newline (LF or CRLF); otherwise
+            each file is one.
         encoding: a Python codec; with "utf-8" a byte-order mark overrules it.
-        errors: what becomes of bytes that are no text: a member of ERRORS.
+        errors: what becomes of bytes that are not text: a member of ERRORS.
     """
 
     lines: bool = False
@@ -69,8 +69,8 @@ class Reading:
 class Source:
     """One text's bytes, which can be read more than once.
 
-    A regular file is read up to the length it had when opened; a pipe is spooled to a temporary
-    file first.
+    A regular file is opened for each reading, and read up to the length it had at first: a
+    thousand of them need one descriptor. A pipe is spooled to a temporary file.
 
     Raises:
         CorpusError: there is no such file, or it is neither a file nor a pipe.
@@ -78,38 +78,61 @@ class Source:
 
     def __init__(self, name: str) -> None:
         self.name = STDIN if name == "-" else name
+        self._path = name
         self._digest: str | None = None
+        self._spool: BinaryIO | None = None
+        with self._explained():
+            self._length = self._prepare(name)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
         try:
-            self._file, self._length = self._open(name)
+            yield
         except OSError as error:
             raise CorpusError(
                 f"cannot read {self.name}: {explain(error)}; name a text file, a directory of "
                 "*.txt files, or - for standard input"
             ) from None
 
-    @staticmethod
-    def _open(name: str) -> tuple[BinaryIO, int]:
+    def _prepare(self, name: str) -> int:
+        """Spool what can be read only once; the text's length in bytes."""
         if name == "-":
-            return _spool(standard_input())
+            self._spool = _spool(standard_input())
+            return self._spool.tell()
         kind = os.stat(name)
         if stat.S_ISFIFO(kind.st_mode):
             with open(name, "rb") as pipe:
-                return _spool(pipe)
+                self._spool = _spool(pipe)
+            return self._spool.tell()
         if not stat.S_ISREG(kind.st_mode):
             raise OSError(None, "neither a text file nor a pipe")
-        file = open(name, "rb")  # noqa: SIM115 - stays open so that every pass reads one file
-        return file, os.fstat(file.fileno()).st_size
+        with open(name, "rb") as file:
+            return os.fstat(file.fileno()).st_size
+
+    @property
+    def spooled(self) -> bool:
+        """Whether the text came through a pipe, so that it is nowhere on disk under a name."""
+        return self._spool is not None
 
     def close(self) -> None:
-        """Let go of the file."""
-        self._file.close()
+        """Delete what was spooled."""
+        if self._spool is not None:
+            self._spool.close()
 
-    def bytes(self) -> Iterator[bytes]:
+    def blocks(self) -> Iterator[bytes]:
         """Its bytes from the beginning, in blocks."""
-        self._file.seek(0)
+        with ExitStack() as stack:
+            file = self._spool
+            if file is None:
+                with self._explained():
+                    file = stack.enter_context(open(self._path, "rb"))
+            file.seek(0)
+            yield from self._checked(file)
+
+    def _checked(self, file: BinaryIO) -> Iterator[bytes]:
         rest = self._length
         digest = hashlib.sha256()
-        while rest and (block := self._file.read(min(rest, BLOCK))):
+        while rest and (block := file.read(min(rest, BLOCK))):
             rest -= len(block)
             digest.update(block)
             yield block
@@ -122,7 +145,7 @@ class Source:
     def digest(self) -> str:
         """SHA-256 of its bytes."""
         if self._digest is None:
-            for _ in self.bytes():
+            for _ in self.blocks():
                 pass
         assert self._digest is not None
         return self._digest
@@ -133,7 +156,7 @@ class Source:
         Raises:
             CorpusError: the bytes are not text in that encoding; gives the byte's offset.
         """
-        for text in decode(self.bytes(), self.name, encoding, errors):
+        for text in decode(self.blocks(), self.name, encoding, errors):
             yield code_points(text)
 
 
@@ -200,7 +223,7 @@ def lines(name: str, encoding: str = "utf-8", errors: str = "strict") -> Iterato
         yield from _split_lines(decode(_arriving(standard_input()), STDIN, encoding, errors))
         return
     with closing(Source(name)) as source:
-        yield from _split_lines(decode(source.bytes(), source.name, encoding, errors))
+        yield from _split_lines(decode(source.blocks(), source.name, encoding, errors))
 
 
 def _split_lines(texts: Iterable[str]) -> Iterator[str]:
@@ -237,30 +260,36 @@ def standard_input() -> BinaryIO:
     return sys.stdin.buffer
 
 
-def _spool(stream: BinaryIO) -> tuple[BinaryIO, int]:
+def _spool(stream: BinaryIO) -> BinaryIO:
     spool: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as its Source
     while block := stream.read(BLOCK):
         spool.write(block)
-    return spool, spool.tell()
+    return spool
 
 
-def find_sources(names: Sequence[str]) -> list[list[Source]]:
-    """The texts of each corpus named: a file, `-`, or the *.txt files of a directory, sorted.
+def find_sources(names: Sequence[str]) -> list[Source]:
+    """The texts that `names` stand for: files, `-`, or the *.txt files of a directory, sorted.
+
+    Naming a directory's files one by one, in that order, is the same as naming the directory.
 
     Raises:
         CorpusError: nothing is there, or a directory has no *.txt file.
     """
     with ExitStack() as opened:
-        parts = []
-        for name in names:
-            files = [name]
-            if name != "-" and Path(name).is_dir():
-                files = sorted(str(path) for path in Path(name).glob("*.txt"))
-            if not files:
-                raise CorpusError(f"{name} has no *.txt file; name the files themselves")
-            parts.append([opened.enter_context(closing(Source(file))) for file in files])
-        opened.pop_all()  # they stay open
-        return parts
+        sources = [
+            opened.enter_context(closing(Source(file))) for name in names for file in _files(name)
+        ]
+        opened.pop_all()  # nothing has failed: the caller closes them
+        return sources
+
+
+def _files(name: str) -> list[str]:
+    if name == "-" or not Path(name).is_dir():
+        return [name]
+    files = sorted(str(path) for path in Path(name).glob("*.txt"))
+    if not files:
+        raise CorpusError(f"{name} has no *.txt file; name the files themselves")
+    return files
 
 
 def code_point_blocks(source: Source, reading: Reading) -> Iterator[CodePoints]:

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import io
+import os
+import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +12,14 @@ import pytest
 from charrnn.text import cache
 from charrnn.text import corpus as corpus_module
 from tests.text.support import AWKWARD, LINES, load, text_of, write
+
+
+@pytest.fixture
+def own_cache(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this test's cache will be."""
+    directory = Path("deep/cache").resolve()
+    monkeypatch.setenv("CHARRNN_CACHE", str(directory))
+    return directory
 
 
 def test_encoded_text_is_cached_as_a_memory_map(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,7 +33,7 @@ def test_encoded_text_is_cached_as_a_memory_map(monkeypatch: pytest.MonkeyPatch)
     second = load("a.txt")
     assert isinstance(second.ids, np.memmap)
     assert np.array_equal(first.ids, second.ids)
-    assert (first.vocabulary, first.part_ends) == (second.vocabulary, second.part_ends)
+    assert first.vocabulary == second.vocabulary
 
 
 def test_the_cache_tells_contents_and_settings_apart(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,29 +57,116 @@ def test_the_cache_tells_contents_and_settings_apart(monkeypatch: pytest.MonkeyP
         "ab\nb|ab\nc|",
         "ab\nc|ab\nb|",
     }
-    assert len(list(Path("cache").glob("*.npy"))) == 6
+    assert len(list(Path("cache").glob("*.ids"))) == 6
 
 
 @pytest.mark.parametrize(
-    ("suffix", "damage"),
+    "damage",
     [
-        (".json", b""),
-        (".json", b"[]"),
-        (".json", b'{"code_points": [98, 97], "part_ends": [4]}'),
-        (".json", b'{"code_points": [97], "part_ends": [9]}'),
-        (".npy", b""),
-        (".npy", b"\x80\x04pickle"),
+        b"",
+        b"[]\n" + b"\2\3\4\1",
+        b"[" * 100_000,
+        b'{"code_points": [98, 97], "length": 4}\n\2\3\4\1',
+        b'{"code_points": [97], "length": 9}\n\2\3\4\1',
+        b'{"code_points": [97], "length": -1}\n\2\3\4\1',
+        b'{"code_points": [97], "length": "4"}\n\2\3\4\1',
+        b'{"code_points": [97], "length": 4.0}\n\2\3\4\1',
+        b'{"code_points": [97]}\n\2\3\4\1',
+        b"\x80\x04pickle",
     ],
 )
-def test_a_damaged_cache_is_made_anew(
-    suffix: str, damage: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("CHARRNN_CACHE", "cache")
+def test_a_damaged_cache_is_made_anew(damage: bytes, own_cache: Path) -> None:
     write("a.txt", "abc")
     load("a.txt")
-    (entry,) = Path("cache").glob(f"*{suffix}")
+    (entry,) = own_cache.iterdir()
     entry.write_bytes(damage)
     assert text_of(load("a.txt")) == "abc|"
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o7777
+
+
+def test_nobody_else_can_read_the_cache(own_cache: Path) -> None:
+    before = os.umask(0)
+    try:
+        load(write("a.txt", "abc"))
+    finally:
+        os.umask(before)
+    assert mode(own_cache) == 0o700
+    assert [mode(path) for path in own_cache.iterdir()] == [0o600]
+
+
+def test_the_mode_of_a_directory_that_is_there_is_left_alone(own_cache: Path) -> None:
+    own_cache.mkdir(parents=True)
+    own_cache.chmod(0o750)
+    load(write("a.txt", "abc"))
+    assert mode(own_cache) == 0o750
+
+
+@pytest.mark.parametrize("piped", ["-", "fifo"])
+def test_nothing_of_a_pipe_is_kept(
+    piped: str, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"secret")))
+    if piped == "fifo":
+        os.mkfifo(piped)
+        threading.Thread(target=Path(piped).write_bytes, args=(b"secret",), daemon=True).start()
+    assert text_of(load(piped, write("a.txt", "abc"))) == "secret|abc|"
+    assert not own_cache.exists()
+
+
+def entries(directory: Path) -> set[str]:
+    """The texts that can be read from the cache."""
+    found = set()
+    for path in directory.iterdir():
+        encoded = cache.read_cache(path.stem)
+        assert encoded is not None
+        ids, vocabulary = encoded
+        found.add(vocabulary.decode(ids))
+    return found
+
+
+def test_entries_unused_for_longest_make_space_for_a_new_one(
+    own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letters = "abcdef"
+    for letter in letters:
+        write(f"{letter}.txt", letter * 999)  # a thousand ids, and 64 bytes before them
+    monkeypatch.setattr(cache, "LIMIT", 3 * 1064)
+    corpora = []
+    for letter in "cba":  # the first is the last that was used
+        before = set(own_cache.iterdir()) if corpora else set()
+        corpora.append(load(f"{letter}.txt"))
+        (entry,) = set(own_cache.iterdir()) - before
+        os.utime(entry, (ord(letter), ord(letter)))
+    assert text_of(load("a.txt")) == "a" * 999 + "|"  # used just now
+    load("d.txt")
+    assert entries(own_cache) == {letter * 999 for letter in "acd"}
+    monkeypatch.setattr(cache, "LIMIT", 1064)
+    load("e.txt")
+    assert entries(own_cache) == {"e" * 999}
+    # what somebody still reads stays as it was
+    assert [text_of(corpus)[0] for corpus in corpora] == ["c", "b", "a"]
+
+
+def test_what_is_larger_than_the_cache_is_not_kept(
+    own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(write("small.txt", "abc"))
+    monkeypatch.setattr(cache, "LIMIT", 1000)
+    assert text_of(load(write("large.txt", "b" * 1000))) == "b" * 1000 + "|"
+    assert entries(own_cache) == {"abc"}
+
+
+def test_entries_of_format_1_are_removed(own_cache: Path) -> None:
+    own_cache.mkdir(parents=True)
+    old = [own_cache / f"{'0f' * 16}{suffix}" for suffix in (".npy", ".json")]
+    others = [own_cache / name for name in ("notes.json", "array.npy")]
+    for path in (*old, *others):
+        path.write_bytes(b"")
+    load(write("a.txt", "abc"))
+    assert [path.exists() for path in (*old, *others)] == [False, False, True, True]
 
 
 def test_without_a_place_for_the_cache_the_corpus_is_read_all_the_same(

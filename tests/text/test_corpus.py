@@ -1,31 +1,19 @@
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import sys
 import threading
 from pathlib import Path
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from charrnn.errors import CorpusError, VocabularyError
-from charrnn.text.corpus import Corpus, load_corpus
+from charrnn.text.corpus import load_corpus
 from charrnn.text.reading import Reading
-from charrnn.text.vocabulary import EOS, Vocabulary
-from tests.text.support import AWKWARD, LINES, load, text_of, write
-
-
-def held_out(corpus: Corpus, fraction: float) -> tuple[str, list[str]]:
-    training, documents = corpus.split(fraction)
-    known = corpus.vocabulary
-    texts = [
-        "".join("|" if i == EOS else known.character(i) for i in documents.ids[at : at + length])
-        for at, length in zip(documents.starts, documents.lengths, strict=True)
-    ]
-    return "".join("|" if i == EOS else known.character(i) for i in training), texts
+from charrnn.text.vocabulary import Vocabulary
+from tests.text.support import AWKWARD, FILES, LINES, load, text_of, write
 
 
 def test_text_is_kept_exactly_and_ended_by_eos() -> None:
@@ -40,10 +28,9 @@ def test_a_text_with_surrogates_has_no_vocabulary() -> None:
         load("a.txt", reading=Reading(encoding="utf-7"))
 
 
-def test_several_corpora_are_parts_with_a_common_vocabulary() -> None:
+def test_several_texts_have_a_common_vocabulary() -> None:
     corpus = load(write("a.txt", "abc"), write("b.txt", "cd"))
     assert text_of(corpus) == "abc|cd|"
-    assert corpus.part_ends == (4, 7)
     assert corpus.vocabulary == Vocabulary.from_text("abcd")
     assert corpus.names == ("a.txt", "b.txt")
 
@@ -54,8 +41,32 @@ def test_a_directory_is_its_texts_sorted() -> None:
         write(f"many/{name}", "" if name == "empty.txt" else name[0])
     corpus = load("many")
     assert text_of(corpus) == "a|b|"
-    assert corpus.part_ends == (4,)
 
+
+@pytest.mark.parametrize("reading", [FILES, LINES])
+def test_naming_the_files_of_a_directory_is_naming_the_directory(reading: Reading) -> None:
+    Path("many").mkdir()
+    files = [write(f"many/{name}.txt", f"{name}\n\n{name * 9}\n") for name in "abcde"]
+    files.append(write("many/z.txt", ""))
+    whole, named = load("many", reading=reading), load(*files, reading=reading)
+    mixed = load(files[0], "many/b.txt", *files[2:], reading=reading)
+    assert whole.digest == named.digest == mixed.digest
+    assert whole.vocabulary == named.vocabulary
+    for fraction in (0.0, 0.1, 0.5):
+        one, other = whole.split(fraction, seed=3), named.split(fraction, seed=3)
+        assert one.training.tolist() == other.training.tolist()
+        assert one.seams.tolist() == other.seams.tolist()
+        assert one.held_out.starts.tolist() == other.held_out.starts.tolist()
+        assert one.held_out.lengths.tolist() == other.held_out.lengths.tolist()
+
+
+@pytest.mark.parametrize("name", ["a.txt", "many"])
+def test_the_digest_of_one_name_is_that_of_format_1(name: str) -> None:
+    Path("many").mkdir()
+    for place in ("a.txt", "many/a.txt"):
+        write(place, "abc")
+    whole = hashlib.sha256(b"False utf-8 strictpart" + hashlib.sha256(b"abc").digest())
+    assert load(name).digest == whole.hexdigest()
 
 def test_standard_input_is_a_corpus(monkeypatch: pytest.MonkeyPatch) -> None:
     stdin = io.TextIOWrapper(io.BytesIO(b"caf\xc3\xa9\r\n"))
@@ -94,9 +105,14 @@ def test_a_corpus_without_text_is_refused(name: str, message: str) -> None:
         load(name)
 
 
-def test_one_empty_corpus_among_others_is_refused() -> None:
-    with pytest.raises(CorpusError, match=r"b\.txt is empty"):
-        load(write("a.txt", "abc"), write("b.txt", ""))
+def test_empty_files_among_others_are_no_documents() -> None:
+    assert text_of(load(write("a.txt", "abc"), write("b.txt", ""))) == "abc|"
+
+
+def test_several_empty_files_are_refused() -> None:
+    names = [write(f"{number}.txt", "") for number in range(5)]
+    with pytest.raises(CorpusError, match=r"^0\.txt, 1\.txt, 2\.txt are empty; a corpus needs"):
+        load(*names)
 
 
 def test_lines_without_characters_are_empty() -> None:
@@ -122,35 +138,3 @@ def test_a_copy_of_a_text_is_the_same_corpus() -> None:
     first, second = load(write("a.txt", "abc")), load(write("b.txt", "abc"))
     assert first.digest == second.digest
     assert first.digest != load("a.txt", reading=LINES).digest
-
-
-def test_the_end_of_a_file_is_held_out() -> None:
-    corpus = load(write("a.txt", "abcdefghi"))  # ten ids, EOS included
-    assert held_out(corpus, 0.3) == ("abcdefg", ["hi"])
-    assert held_out(corpus, 0.0) == ("abcdefghi|", [])
-
-
-def test_the_end_of_each_corpus_is_held_out() -> None:
-    corpus = load(write("a.txt", "abcdefghi"), write("b.txt", "ABCD"))
-    assert held_out(corpus, 0.3) == ("abcdefgABCD", ["hi"])
-    assert held_out(corpus, 0.5) == ("abcdeABC", ["fghi", "D"])
-
-
-def test_no_line_is_cut_in_two() -> None:
-    corpus = load(write("a.txt", "one\ntwo\nthree\nfour\n"), reading=LINES)  # 19 ids
-    assert held_out(corpus, 0.1) == ("one|two|three|", ["four|"])  # 1 id would be in "four|"
-    assert held_out(corpus, 0.3) == ("one|two|three|", ["four|"])  # 5 are all of it
-    assert held_out(corpus, 0.35) == ("one|two|", ["three|", "four|"])
-
-
-@given(st.lists(st.text("ab", min_size=1, max_size=5), min_size=1), st.floats(0, 0.95))
-def test_training_and_held_out_lines_make_up_the_corpus(
-    lines: list[str], fraction: float
-) -> None:
-    vocabulary = Vocabulary.from_text("ab")
-    text = "".join(line + "|" for line in lines)
-    ids = np.array([EOS if c == "|" else ord(c) - ord("a") + 2 for c in text], np.uint8)
-    corpus = Corpus(ids, (len(ids),), vocabulary, LINES, "", ())
-    training, texts = held_out(corpus, fraction)
-    assert training + "".join(texts) == text
-    assert all(each.endswith("|") for each in texts)

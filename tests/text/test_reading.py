@@ -115,7 +115,7 @@ def test_a_text_that_shrinks_while_it_is_read_is_an_error() -> None:
     source = Source("a.txt")
     Path("a.txt").write_bytes(b"abc")
     with pytest.raises(CorpusError, match="shrank while it was read"):
-        list(source.bytes())
+        list(source.blocks())
     source.close()
 
 
@@ -123,7 +123,7 @@ def test_a_text_that_grows_is_read_as_it_was() -> None:
     write("a.txt", "abc")
     source = Source("a.txt")
     write("a.txt", "abcdef")
-    assert b"".join(source.bytes()) == b"abc"
+    assert b"".join(source.blocks()) == b"abc"
     source.close()
 
 
