@@ -11,6 +11,7 @@ import pytest
 
 from charrnn.text import cache
 from charrnn.text import corpus as corpus_module
+from charrnn.text.corpus import Corpus
 from tests.text.support import AWKWARD, LINES, load, text_of, write
 
 
@@ -134,7 +135,7 @@ def test_entries_unused_for_longest_make_space_for_a_new_one(
     for letter in letters:
         write(f"{letter}.txt", letter * 999)  # a thousand ids, and 64 bytes before them
     monkeypatch.setattr(cache, "LIMIT", 3 * 1064)
-    corpora = []
+    corpora: list[Corpus] = []
     for letter in "cba":  # the first is the last that was used
         before = set(own_cache.iterdir()) if corpora else set()
         corpora.append(load(f"{letter}.txt"))
