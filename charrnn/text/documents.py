@@ -60,7 +60,7 @@ class Documents:
         """
         if self.characters <= characters:
             return self
-        taken = apportion(self.lengths, characters / self.characters, offset=0.5)
+        taken = apportion(self.lengths, (characters + 0.5) / self.characters, offset=0.5)
         before = taken.cumsum() - taken
         lengths = np.clip(characters - before, 0, taken)
         return Documents(self.ids, self.starts, lengths).without_empty()

@@ -77,7 +77,7 @@ def split_lines(ids: Ids, fraction: float, seed: int) -> Split:
         seed: of the choice.
     """
     drawn = draw_lines(count_id(ids, EOS), fraction, seed)
-    starts, stops = _find_lines(ids, drawn)
+    starts, stops = find_lines(ids, drawn)
     edges = np.concatenate([[0], stops]), np.concatenate([starts, [len(ids)]])
     training = copy_spans(ids, *edges) if len(drawn) else ids
     return Split(training, np.empty(0, np.int64), Documents(ids, starts, stops - starts))
@@ -94,7 +94,7 @@ def draw_lines(count: int, fraction: float, seed: int) -> Positions:
     return np.random.default_rng(seed).integers(edges[:-1], edges[1:])
 
 
-def _find_lines(ids: Ids, numbers: Positions) -> tuple[Positions, Positions]:
+def find_lines(ids: Ids, numbers: Positions) -> tuple[Positions, Positions]:
     """Where the lines with these ascending `numbers` begin and end.
 
     The ends of all lines are not held at once: a list may have a hundred million.

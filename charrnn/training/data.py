@@ -21,6 +21,7 @@ from charrnn.text.documents import (
     find_id,
     training_documents,
 )
+from charrnn.text.splitting import draw_lines, find_lines
 from charrnn.text.vocabulary import EOS
 from charrnn.training.batches import START_SEARCH, Batches, LineBatches, StreamBatches
 from charrnn.training.settings import DEFAULTS, Settings
@@ -76,11 +77,21 @@ class TrainingData:
         """
         if len(self.training) <= characters:
             return self.training, True
-        documents = training_documents(self.training, self.seams)
+        if self.corpus.reading.lines:
+            documents = self._some_lines(characters)
+        else:
+            documents = training_documents(self.training, self.seams)
         if len(documents.starts) == 1:
             return self.training[-characters:], False
         chosen = documents.spread(characters)
         return copy_spans(self.training, chosen.starts, chosen.starts + chosen.lengths), False
+
+    def _some_lines(self, characters: int) -> Documents:
+        """About so many characters of the lines: where all begin would need too much memory."""
+        count = count_id(self.training, EOS)
+        drawn = draw_lines(count, characters / len(self.training), seed=0)
+        starts, stops = find_lines(self.training, drawn)
+        return Documents(self.training, starts, stops - starts)
 
 
 def prepare_data(
