@@ -19,7 +19,9 @@ from charrnn.models.checkpoint import Checkpoint, load_checkpoint
 from charrnn.models.interface import LanguageModel
 from charrnn.models.loading import load_model
 from charrnn.storage.runs import find_checkpoint
-from charrnn.text.corpus import Documents, Reading, find_encoded, load_corpus
+from charrnn.text.corpus import find_encoded, load_corpus
+from charrnn.text.documents import Documents
+from charrnn.text.reading import Reading
 from charrnn.text.vocabulary import EOS, Vocabulary
 
 DEFAULT_LENGTH = 500

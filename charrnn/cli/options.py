@@ -10,7 +10,7 @@ import click
 from charrnn.api import TrainedModel
 from charrnn.cli.terminal import note
 from charrnn.platform import keep_freed_memory
-from charrnn.text.corpus import ERRORS
+from charrnn.text.reading import ERRORS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -24,7 +24,7 @@ from charrnn.cli.terminal import Output, note
 from charrnn.errors import SettingsError
 from charrnn.inference.novelty import measure_novelty
 from charrnn.inference.sampling import STRATEGIES, check_decoding
-from charrnn.text.corpus import Source
+from charrnn.text.reading import Source
 
 
 def strategy_options(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from itertools import islice
 
 import click
@@ -19,8 +18,8 @@ from charrnn.cli.options import (
     strict_option,
 )
 from charrnn.cli.terminal import Output, one_line
-from charrnn.errors import CorpusError, SettingsError
-from charrnn.text.corpus import Source, standard_input
+from charrnn.errors import SettingsError
+from charrnn.text.reading import lines
 
 TEXTS_AT_ONCE = 4096
 COLUMNS = (
@@ -68,7 +67,7 @@ def command(
     model = open_model(checkpoint, device, no_ngram)
     if not as_json:
         output.line("\t".join((*COLUMNS, "text")))
-    source = _lines("-" if file is None else file) if file or texts == ("-",) else iter(texts)
+    source = lines("-" if file is None else file) if file or texts == ("-",) else iter(texts)
     while batch := list(islice(source, TEXTS_AT_ONCE)):
         check_characters(model, "".join(batch), strict)
         _print_scores(model, output, batch, eos, per_character, as_json)
@@ -112,38 +111,3 @@ def _print_characters(
         return
     for character, value in zip(characters, values, strict=True):
         output.line(f"{value:.6g}\t{one_line(character) or '<EOS>'}")
-
-
-def _lines(name: str) -> Iterator[str]:
-    """The lines of a file or of stdin, without their ends; stdin as they come."""
-    if name == "-":
-        yield from _stdin_lines()
-        return
-    source = Source(name)
-    try:
-        rest = ""
-        for block in source.code_points("utf-8"):
-            *lines, rest = (rest + block.tobytes().decode("utf-32-le")).split("\n")
-            for line in lines:
-                yield line.removesuffix("\r")
-        if rest:
-            yield rest
-    finally:
-        source.close()
-
-
-def _stdin_lines() -> Iterator[str]:
-    """As a file is read: UTF-8 whatever the locale, lines ended by LF or CRLF."""
-    offset = 0
-    for line in standard_input():
-        try:
-            text = line.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise CorpusError(
-                f"standard input is not utf-8 text: byte {error.object[error.start]:#04x} at "
-                f"offset {offset + error.start:,} ({error.reason}); convert it to UTF-8"
-            ) from None
-        if offset == 0:
-            text = text.removeprefix("\ufeff")
-        offset += len(line)
-        yield text.removesuffix("\n").removesuffix("\r")

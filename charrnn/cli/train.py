@@ -17,7 +17,7 @@ from charrnn.errors import SettingsError
 from charrnn.models.cells import CELLS
 from charrnn.platform import keep_freed_memory, leaving_at_once
 from charrnn.storage.runs import RUNS
-from charrnn.text.corpus import Reading
+from charrnn.text.reading import Reading
 from charrnn.training.request import DEFAULT_MINUTES, Budget, TrainingRequest
 from charrnn.training.settings import DEFAULTS, DEVICES, NO_NETWORK, PRECISIONS, Settings
 

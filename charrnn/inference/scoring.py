@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.models.interface import LanguageModel, State
-from charrnn.text.corpus import Documents
+from charrnn.text.documents import Documents
 from charrnn.text.vocabulary import EOS, UNK
 
 CONTEXT = 1024

@@ -15,13 +15,15 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.text.corpus import Ids, find_id
+from charrnn.text.documents import Ids, find_id, training_documents
 from charrnn.text.vocabulary import EOS
 
 IGNORED = -1
 """A target that is padding."""
 START_SEARCH = 4096
 """How far beyond a random position the beginning of a line is looked for."""
+BEGINNING_EVERY = 64
+"""Where no line begins nearby, a document's beginning is shown about once in so many batches."""
 POOL_BATCHES = 64
 """Lines are sorted by length within pools of about this many batches."""
 MAX_ROWS = 1024
@@ -36,8 +38,8 @@ class Batch:
     Attributes:
         inputs: (B, T) ids.
         targets: (B, T) the id after each input, or IGNORED.
-        fresh: (B,) whether a row begins a text, and so a zero state. Otherwise it goes on where
-            the same row of the batch before ended.
+        fresh: (B,) whether a row starts with a zero state. Otherwise it goes on where the same row
+            of the batch before ended.
     """
 
     inputs: npt.NDArray[np.int64]
@@ -64,7 +66,7 @@ class Batches(Protocol):
 class StreamBatches:
     """Long documents: rows read the text side by side, each going on where it ended.
 
-    The first row shows beginnings instead: each time from another document's or line's first
+    The first row shows beginnings instead: each time from another line's or document's first
     character, after EOS and with a zero state, as an unprimed sample or a score begins.
 
     Args:
@@ -73,18 +75,29 @@ class StreamBatches:
         batch: B.
         chunk: T.
         seed: of the choice of beginnings.
+        seams: (J,) where a document begins without an EOS before it: its first character is read
+            after EOS all the same.
     """
 
-    def __init__(self, ids: Ids, newline: int | None, batch: int, chunk: int, seed: int) -> None:
+    def __init__(
+        self,
+        ids: Ids,
+        newline: int | None,
+        batch: int,
+        chunk: int,
+        seed: int,
+        seams: npt.ArrayLike = (),
+    ) -> None:
         self._ids = ids
         self._newline = newline
         self._chunk = min(chunk, len(ids))
         self._streams = max(1, min(batch - 1, len(ids) // self._chunk))
-        self._begins = batch > 1
+        self._shows_beginnings = batch > 1
         self._seed = seed
         stride = len(ids) // self._streams
         self._offsets = np.arange(self._streams) * stride  # (B - 1,)
-        self._documents = find_id(ids[:-1], EOS) + 1
+        self._seams = np.append(0, seams).astype(np.int64)
+        self._documents = training_documents(ids, self._seams).starts
 
     @property
     def per_epoch(self) -> float:
@@ -95,26 +108,50 @@ class StreamBatches:
         """Batch `number`: at the text's end a row goes on at its beginning."""
         first = self._offsets + number * self._chunk
         fresh = np.full(self._streams, number == 0)
-        if self._begins:
-            first = np.append(self._beginning(number), first)
-            fresh = np.append(True, fresh)
+        after_eos = fresh
+        if self._shows_beginnings:
+            position, begins = self._first_row(number)
+            first = np.append(position, first)
+            fresh, after_eos = np.append(True, fresh), np.append(begins, after_eos)
         positions = (first[:, None] + np.arange(self._chunk)) % len(self._ids)  # (B, T)
         inputs = self._ids[positions - 1].astype(np.int64)
-        inputs[positions == 0] = EOS
-        inputs[fresh, 0] = EOS
+        inputs[np.isin(positions, self._seams)] = EOS
+        inputs[after_eos, 0] = EOS
         return Batch(inputs, self._ids[positions].astype(np.int64), fresh)
 
-    def _beginning(self, number: int) -> int:
-        """A random position at which a document or a line begins."""
+    def _first_row(self, number: int) -> tuple[int, bool]:
+        """A random position, and whether a line or a document begins there.
+
+        Where no line begins near it, each document's beginning is shown in one of BEGINNING_EVERY
+        batches; in the others, a stretch from anywhere.
+        """
         random = np.random.default_rng((self._seed, number))
         near = int(random.integers(len(self._ids)))
+        found = self._beginning_near(near)
+        if found is not None:
+            return found, True
+        which = int(random.integers(max(len(self._documents), BEGINNING_EVERY)))
+        if which < len(self._documents):
+            return int(self._documents[which]), True
+        return near, False
+
+    def _beginning_near(self, near: int) -> int | None:
+        """The first beginning of a line beyond `near`; from the last line on, the text's own."""
+        found = self._first_beginning(near + 1, near + START_SEARCH)
+        in_last_line = near + START_SEARCH >= len(self._ids)
+        if found is None and in_last_line:
+            before = self._first_beginning(max(1, near + 1 - START_SEARCH), near + 1)
+            return None if before is None else 0
+        return found
+
+    def _first_beginning(self, low: int, high: int) -> int | None:
+        """Where from `low` to before `high` the first line or document begins, if any does."""
+        found = self._documents[slice(*np.searchsorted(self._documents, [low, high]))][:1].tolist()
         if self._newline is not None:
-            ahead = self._ids[near : near + START_SEARCH]
-            ends = np.flatnonzero((ahead[:-1] == self._newline) & (ahead[1:] != self._newline))
-            if len(ends):
-                return near + int(ends[0]) + 1
-        which = int(random.integers(len(self._documents) + 1))
-        return int(self._documents[which - 1]) if which else 0
+            part = self._ids[low - 1 : high]
+            ended = (part[:-1] == self._newline) & (part[1:] != self._newline) & (part[1:] != EOS)
+            found.extend((low + np.flatnonzero(ended)[:1]).tolist())
+        return min(found, default=None)
 
 
 class LineBatches:

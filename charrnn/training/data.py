@@ -8,28 +8,49 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from charrnn.errors import CorpusError
-from charrnn.text.corpus import Corpus, Documents, Ids, count_id
+from charrnn.text.corpus import MAX_NAMES, Corpus
+from charrnn.text.documents import (
+    Documents,
+    Ids,
+    copy_spans,
+    count_id,
+    find_id,
+    training_documents,
+)
+from charrnn.text.splitting import draw_lines, find_lines
 from charrnn.text.vocabulary import EOS
-from charrnn.training.batches import Batches, LineBatches, StreamBatches
+from charrnn.training.batches import START_SEARCH, Batches, LineBatches, StreamBatches
 from charrnn.training.settings import DEFAULTS, Settings
 from charrnn.training.state import network_architecture
 from charrnn.training.trainer import Trainer
 
 VALIDATION_CHARACTERS = 5_000
 MAX_VALIDATION = 0.1
-"""So many characters are held out by default, but at most this fraction of the text, and at least
-the default one."""
+"""By default so many characters are held out, but at most this fraction of the text, and at least
+DEFAULTS.validation of it."""
 MIN_CHARACTERS = 16
 """A shorter training text is refused: there is nothing to predict from."""
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """A corpus made ready: what is trained on, what is held out, and what fraction that is."""
+    """A corpus made ready.
+
+    Attributes:
+        corpus: all of it.
+        training: (N,) ids that are trained on.
+        seams: (J,) where in `training` a document begins without an EOS before it.
+        validation: the documents, or parts of documents, that are held out.
+        held_out: the fraction of the corpus that they are meant to be.
+    """
 
     corpus: Corpus
     training: Ids
+    seams: npt.NDArray[np.int64]
     validation: Documents
     held_out: float
 
@@ -38,32 +59,66 @@ class TrainingData:
         sizes = settings.batch, settings.chunk, settings.seed
         if self.corpus.reading.lines:
             return LineBatches(self.training, *sizes)
-        newline = int(self.corpus.vocabulary.encode("\n")[0])
-        return StreamBatches(self.training, newline or None, *sizes)
+        return StreamBatches(self.training, self._newline, *sizes, seams=self.seams)
+
+    @property
+    def _newline(self) -> int | None:
+        return int(self.corpus.vocabulary.encode("\n")[0]) or None
 
     def trainer(self, settings: Settings, device: str) -> Trainer:
         """A network and all that trains it, before the first step."""
         architecture = network_architecture(settings, len(self.corpus.vocabulary))
         return Trainer(settings, architecture, self.batches(settings), device)
 
+    def part(self, characters: int) -> tuple[Ids, bool]:
+        """At most so many ids of the training text, and whether they are all of it.
 
-def prepare_data(corpus: Corpus, validation: float | None) -> TrainingData:
-    """Split `corpus` for training; the fraction held out depends on its length, if not given.
+        Of one document they are the last; of several, a part spread evenly over all of them.
+        """
+        if len(self.training) <= characters:
+            return self.training, True
+        if self.corpus.reading.lines:
+            documents = self._some_lines(characters)
+        else:
+            documents = training_documents(self.training, self.seams)
+        if len(documents.starts) == 1:
+            return self.training[-characters:], False
+        chosen = documents.spread(characters)
+        return copy_spans(self.training, chosen.starts, chosen.starts + chosen.lengths), False
+
+    def _some_lines(self, characters: int) -> Documents:
+        """About so many characters of the lines: where all begin would need too much memory."""
+        count = count_id(self.training, EOS)
+        drawn = draw_lines(count, characters / len(self.training), seed=0)
+        starts, stops = find_lines(self.training, drawn)
+        return Documents(self.training, starts, stops - starts)
+
+
+def prepare_data(
+    corpus: Corpus, validation: float | None, seed: int = DEFAULTS.seed
+) -> TrainingData:
+    """Split `corpus` for training.
+
+    Args:
+        corpus: what to split.
+        validation: the fraction to hold out; None: as the corpus's length suggests.
+        seed: chooses what is held out of lines and of short documents.
 
     Raises:
         CorpusError: it is too short.
     """
     if validation is None:
         validation = validation_for(corpus.characters)
-    training, held_out = corpus.split(validation)
-    characters = len(training) - count_id(training, EOS)
+    split = corpus.split(validation, seed)
+    characters = len(split.training) - count_id(split.training, EOS)
     if characters < MIN_CHARACTERS:
         needed = math.ceil(MIN_CHARACTERS / (1 - validation))
         raise CorpusError(
-            f"{', '.join(corpus.names)} is too short to train on: {corpus.characters} characters, "
-            f"of which {characters} are for training; it must have about {needed} or more"
+            f"{', '.join(corpus.names[:MAX_NAMES])} is too short to train on: {corpus.characters} "
+            f"characters, of which {characters} are for training; it must have about {needed} or "
+            "more"
         )
-    return TrainingData(corpus, training, held_out, validation)
+    return TrainingData(corpus, split.training, split.seams, split.held_out, validation)
 
 
 def validation_for(characters: int) -> float:
@@ -76,3 +131,29 @@ def validation_for(characters: int) -> float:
     return float(f"{min(MAX_VALIDATION, max(DEFAULTS.validation, wanted)):.2g}")
 
 
+def changed_since_v1(data: TrainingData, settings: Settings) -> str | None:
+    """Why an unfinished run of charrnn 0.1.0 cannot go on with this text; None if it can.
+
+    That version held out the last lines, and the end of each corpus named; it showed a newline
+    before EOS as the beginning of a line, and the beginning of a text without newlines in every
+    batch. To be asked before the digests are compared: that of several files named has changed too.
+    """
+    if data.corpus.reading.lines:
+        return "which lines are held out has changed" if data.held_out else None
+    if count_id(data.corpus.ids, EOS) > 1 and data.held_out:
+        return "which part of several texts is held out has changed"
+    if settings.batch > 1 and not _has_close_lines(data.training, data._newline):
+        return "which beginnings of lines are shown has changed"
+    return None
+
+
+def _has_close_lines(ids: Ids, newline: int | None) -> bool:
+    """Whether from every position the next beginning of a line is near, and no document ends."""
+    if newline is None:
+        return False
+    begins = find_id(ids[:-1], newline) + 1
+    following = ids[begins]
+    ended = len(find_id(ids[:-1], EOS)) > 0 or bool((following == EOS).any())
+    begins = begins[following != newline]
+    gaps = np.diff(np.concatenate([[0], begins, [len(ids)]]))
+    return len(begins) > 0 and not ended and int(gaps.max()) < START_SEARCH

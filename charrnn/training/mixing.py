@@ -19,7 +19,7 @@ from charrnn.inference.scoring import windows
 from charrnn.models.interface import LanguageModel, State
 from charrnn.models.mixture import Exponents
 from charrnn.models.ngram import NgramModel
-from charrnn.text.corpus import Documents
+from charrnn.text.documents import Documents
 
 MAX_POSITIONS = 40_000
 MAX_CELLS = 1 << 23

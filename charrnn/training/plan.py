@@ -16,7 +16,8 @@ from typing import Any
 import torch
 
 from charrnn.errors import SettingsError
-from charrnn.text.corpus import Documents, Reading
+from charrnn.text.documents import Documents
+from charrnn.text.reading import Reading
 from charrnn.training.data import TrainingData
 from charrnn.training.request import Budget
 from charrnn.training.settings import DEFAULTS, Settings

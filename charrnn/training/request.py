@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.errors import SettingsError
-from charrnn.text.corpus import Reading
+from charrnn.text.reading import Reading
 
 DEFAULT_MINUTES = 5.0
 

@@ -88,7 +88,8 @@ def train(request: TrainingRequest, listen: Listener) -> None:
     corpus = load_corpus(
         request.corpora, request.reading, request.requested.get("min_count", DEFAULTS.min_count)
     )
-    data = prepare_data(corpus, request.requested.get("validation"))
+    seed = request.requested.get("seed", DEFAULTS.seed)
+    data = prepare_data(corpus, request.requested.get("validation"), seed)
     device = choose_device(request.device)
     make_directory(request.output)
     with ExitStack() as stack:

@@ -25,7 +25,7 @@ from charrnn.errors import TrainingError
 from charrnn.inference.scoring import score_spans
 from charrnn.models.architecture import Architecture
 from charrnn.models.torch_rnn import Network, TorchRNN, TorchState
-from charrnn.text.corpus import Documents
+from charrnn.text.documents import Documents
 from charrnn.training.adamw import AdamW
 from charrnn.training.batches import Batch, Batches
 from charrnn.training.gradients import Gradients

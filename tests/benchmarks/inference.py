@@ -17,7 +17,7 @@ from charrnn.models.interface import LanguageModel
 from charrnn.models.mixture import Mixture
 from charrnn.models.ngram import NgramModel
 from charrnn.models.torch_rnn import Network
-from charrnn.text.corpus import Documents, documents_of
+from charrnn.text.documents import Documents, documents_of
 from charrnn.text.vocabulary import EOS, Vocabulary
 from charrnn.training.settings import DEFAULTS
 from tests.benchmarks.material import MEGABYTE, checkpoint, networks, text

@@ -27,7 +27,8 @@ import click
 import torch
 
 from charrnn.platform import keep_freed_memory
-from charrnn.text.corpus import Reading, load_corpus
+from charrnn.text.corpus import load_corpus
+from charrnn.text.reading import Reading
 from charrnn.training.data import prepare_data
 from charrnn.training.settings import DEFAULTS
 

@@ -17,7 +17,8 @@ from torch.nn.functional import cross_entropy
 
 from charrnn.models.architecture import Architecture
 from charrnn.models.torch_rnn import Network
-from charrnn.text.corpus import Reading, load_corpus
+from charrnn.text.corpus import load_corpus
+from charrnn.text.reading import Reading
 from charrnn.training.data import TrainingData, prepare_data
 from charrnn.training.plan import choose_settings
 from charrnn.training.request import Budget, TrainingRequest

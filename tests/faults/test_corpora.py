@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -17,10 +18,11 @@ import pytest
 
 from charrnn.errors import CorpusError
 from charrnn.models.checkpoint import Checkpoint, save_checkpoint
-from charrnn.text.corpus import Reading, Source, load_corpus
+from charrnn.text.corpus import load_corpus
+from charrnn.text.reading import Reading, Source
 from charrnn.text.vocabulary import EOS, UNK
 from tests.conftest import Tell
-from tests.faults.support import TINY, Launcher, one_line_error
+from tests.faults.support import TINY, Launcher, bounded_memory, one_line_error
 from tests.support import Result, prose, random_checkpoint
 
 MODEL = Path("model.safetensors")
@@ -255,6 +257,47 @@ def test_a_directory_stands_for_its_texts(launcher: Launcher) -> None:
     for name in ("b.txt", "a.txt"):
         Path("texts", name).write_text(prose(9))
     assert trained(launcher, "texts")["characters"] == 2 * len(prose(9))
+
+
+@pytest.mark.fault(24)
+@pytest.mark.parametrize("options", [(), ("--lines",)])
+def test_files_named_one_by_one_are_the_directory(
+    options: tuple[str, ...], launcher: Launcher
+) -> None:
+    Path("poems").mkdir()
+    files = [Path("poems", f"{number:02}.txt") for number in range(50)]
+    for number, path in enumerate(files):
+        path.write_text(prose(9, seed=number))
+    runs = [train(launcher, *corpora, *options) for corpora in (["poems"], files)]
+    directory, named = (
+        [event for event in done.records if event["event"] in {"start", "validation"}]
+        for done in runs
+    )
+    for event in (*directory, *named):
+        event.pop("seconds", None)
+    assert directory == named
+    assert directory[0]["validation_characters"] > 500
+
+
+@pytest.mark.fault(24)
+def test_a_thousand_small_files_are_read_one_at_a_time(launcher: Launcher) -> None:
+    Path("poems").mkdir()
+    files = [Path("poems", f"{number}.txt") for number in range(1500)]
+    for path in files:
+        path.write_text(f"{path.stem}: a poem\n")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = len(list(Path("/proc/self/fd").iterdir()))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used + 20, hard))
+    try:
+        with bounded_memory(MORE << 20):
+            named = [str(path) for path in files]
+            corpora = [load_corpus(names, Reading()) for names in (["poems"], named)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    for corpus in corpora:
+        assert corpus.characters == sum(path.stat().st_size for path in files)
+        assert len(corpus.documents().starts) == 1500
+    assert trained(launcher, *files)["characters"] == corpora[0].characters
 
 
 @pytest.mark.fault(24)

@@ -19,7 +19,7 @@ from charrnn.inference.scoring import (
 )
 from charrnn.models.cells import CELLS
 from charrnn.models.interface import LanguageModel
-from charrnn.text.corpus import Documents
+from charrnn.text.documents import Documents
 from charrnn.text.vocabulary import EOS, UNK
 from tests.support import TableModel, random_checkpoint, random_model
 

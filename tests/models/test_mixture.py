@@ -14,7 +14,7 @@ from charrnn.models.interface import LanguageModel
 from charrnn.models.mixture import Exponents, Mixture
 from charrnn.models.ngram import NgramModel
 from charrnn.models.numpy_rnn import NumpyRNN
-from charrnn.text.corpus import documents_of
+from charrnn.text.documents import documents_of
 from tests.support import TableModel, random_weights
 
 E, A, B = 1, 2, 3  # EOS and two characters

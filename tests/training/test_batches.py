@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -11,6 +13,7 @@ from charrnn.training.batches import (
     IGNORED,
     LONGEST_CHUNKS,
     MAX_ROWS,
+    START_SEARCH,
     Batch,
     LineBatches,
     StreamBatches,
@@ -70,7 +73,8 @@ def test_each_target_is_preceded_by_its_context(
     # each input but the first is the target before it, except across the text's end
     inside = found.inputs[:, 1:] == found.targets[:, :-1]
     assert (inside | (found.inputs[:, 1:] == EOS)).all()
-    assert (found.inputs[found.fresh, 0] == EOS).all()
+    begins = found.inputs[found.fresh, 0] == EOS
+    assert begins[int(batch > 1) :].all()  # the first row may be a stretch from anywhere
 
 
 @pytest.mark.parametrize(("batch", "chunk"), [(1, 5), (2, 5), (5, 3), (7, 1), (4, 60)])
@@ -100,10 +104,66 @@ def test_the_first_row_shows_beginnings_of_lines() -> None:
     assert found - {(EOS, 3)} == set(begins)
 
 
-def test_a_text_without_newlines_shows_beginnings_of_documents() -> None:
+def test_short_documents_without_newlines_show_their_beginnings() -> None:
     ids = ids_of([[3, 4, 5, 6], [7, 8, 9]])
     batches = StreamBatches(ids, None, batch=2, chunk=2, seed=1)
     assert {tuple(batches[n].targets[0].tolist()) for n in range(50)} == {(3, 4), (7, 8)}
+
+
+@pytest.mark.parametrize("blank", [0, 1, 2, 5])
+def test_a_newline_before_eos_begins_no_line(blank: int) -> None:
+    """Files of lines, as they are written: a newline ends the last line, too."""
+    names = [[3 + n % 7, 3 + n // 7, NEWLINE] for n in range(49)]
+    ids = ids_of([[*name, *[NEWLINE] * blank] for name in names])
+    batches = StreamBatches(ids, NEWLINE, batch=2, chunk=2, seed=1)
+    shown = Counter(tuple(batches[number].targets[0].tolist()) for number in range(1000))
+    assert set(shown) == {tuple(name[:2]) for name in names}
+    assert max(shown.values()) < 60  # all of them about 20 times
+
+
+@pytest.mark.parametrize("newline", [None, NEWLINE])
+@pytest.mark.parametrize("length", [500, 3 * START_SEARCH])
+def test_of_a_long_line_random_stretches_are_shown_with_what_comes_before(
+    newline: int | None, length: int
+) -> None:
+    ids = np.arange(3, 3 + length)  # all different: a stretch says where it is from
+    if newline is not None:
+        ids = np.append(ids, [newline, EOS])
+    batches = StreamBatches(ids, newline, batch=2, chunk=1, seed=1)
+    shown = Counter[int]()
+    for number in range(4000):
+        batch = batches[number]
+        position = int(np.flatnonzero(ids == batch.targets[0, 0])[0])
+        assert batch.fresh[0]
+        assert batch.inputs[0, 0] == (ids[position - 1] if position else EOS)
+        shown[position] += 1
+    assert 30 < shown[0] < 100  # one of 64 batches: about 62
+    assert len(shown) > 400
+    assert max(count for position, count in shown.items() if position) < 30
+
+
+def test_every_long_document_without_newlines_shows_its_beginning() -> None:
+    length = 5 * START_SEARCH
+    ids = np.arange(3, 3 + 3 * length)
+    batches = StreamBatches(ids, None, batch=2, chunk=1, seed=1, seams=[length, 2 * length])
+    shown = Counter(
+        int(batch.targets[0, 0]) - 3
+        for batch in map(batches.__getitem__, range(4000))
+        if batch.inputs[0, 0] == EOS
+    )
+    assert set(shown) == {0, length, 2 * length}
+    assert 30 < shown[0] < 100
+    # here positions just before them lead to the others too: 2 * 4096 of 61,440
+    assert all(200 < shown[position] < 500 for position in (length, 2 * length))
+
+
+def test_a_document_after_a_seam_is_read_after_eos() -> None:
+    ids = np.arange(10, 22, dtype=np.uint8)
+    batches = StreamBatches(ids, None, batch=1, chunk=6, seed=1, seams=[4, 6])
+    assert batches[0].inputs.tolist() == [[EOS, 10, 11, 12, EOS, 14]]
+    assert batches[0].targets.tolist() == [[10, 11, 12, 13, 14, 15]]
+    assert batches[1].inputs.tolist() == [[EOS, 16, 17, 18, 19, 20]]
+    assert not batches[1].fresh.any()
 
 
 def test_a_batch_is_a_function_of_the_seed_and_its_number() -> None:

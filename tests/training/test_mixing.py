@@ -17,7 +17,7 @@ from charrnn.models.checkpoint import load_checkpoint
 from charrnn.models.interface import LanguageModel
 from charrnn.models.mixture import Mixture
 from charrnn.models.ngram import NgramModel
-from charrnn.text.corpus import Documents, documents_of
+from charrnn.text.documents import Documents, documents_of
 from charrnn.training.mixing import Fit, fit_mixture
 from tests.conftest import Command
 from tests.faults.support import TINY

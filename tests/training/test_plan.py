@@ -6,18 +6,17 @@ from typing import Any
 
 import pytest
 
-from charrnn.errors import CorpusError, SettingsError
-from charrnn.text.corpus import Reading, load_corpus
-from charrnn.training.batches import LineBatches, StreamBatches
+from charrnn.errors import SettingsError
+from charrnn.text.corpus import load_corpus
+from charrnn.text.reading import Reading
 from charrnn.training.data import (
-    MIN_CHARACTERS,
     TrainingData,
     prepare_data,
     validation_for,
 )
 from charrnn.training.plan import choose_device, choose_settings, describe, sizes_for
 from charrnn.training.request import Budget
-from charrnn.training.settings import DEFAULTS, Settings
+from charrnn.training.settings import Settings
 from tests.support import prose
 
 SMALL: dict[str, Any] = {
@@ -52,25 +51,6 @@ def test_a_budget_is_a_positive_number(name: str, value: float) -> None:
         Budget(**{name: value})  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("validation", "needed"), [(0.0, 16), (0.1, 18), (0.5, 32)])
-def test_a_text_too_short_to_train_on_is_refused(validation: float, needed: int) -> None:
-    with pytest.raises(CorpusError, match=rf"too short to train on: 9 .*about {needed} or more"):
-        text_of("too short", validation=validation)
-    # and as long as it says is long enough, but for rounding
-    assert text_of("x" * (needed + 1), validation=validation).training.size >= MIN_CHARACTERS
-
-
-@pytest.mark.parametrize(
-    ("characters", "fraction"),
-    [
-        (1, 0.1), (49_999, 0.1), (100_000, 0.05), (300_000, 0.017), (1_000_000, 0.005),
-        (10**9, 0.005),
-    ],
-)
-def test_of_a_short_text_a_larger_part_is_held_out(characters: int, fraction: float) -> None:
-    assert validation_for(characters) == fraction
-
-
 def test_the_fraction_is_chosen_only_if_it_is_not_given() -> None:
     chosen = text_of(prose(200), validation=None)
     assert chosen.held_out == validation_for(chosen.corpus.characters)
@@ -78,17 +58,6 @@ def test_the_fraction_is_chosen_only_if_it_is_not_given() -> None:
     assert given.held_out == 0.3
     for text in (chosen, given):
         assert choose(text, steps=1).validation == text.held_out
-
-
-def test_a_text_is_split_and_read_in_its_way() -> None:
-    whole = text_of(prose(10))
-    assert isinstance(whole.batches(DEFAULTS), StreamBatches)
-    by_line = text_of(prose(10), lines=True)
-    assert isinstance(by_line.batches(DEFAULTS), LineBatches)
-    for text in (whole, by_line):
-        assert len(text.training) + text.validation.characters in (
-            len(text.corpus.ids), len(text.corpus.ids) - 1
-        )
 
 
 def test_steps_are_as_asked_for() -> None:

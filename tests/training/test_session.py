@@ -16,7 +16,7 @@ from charrnn.api import TrainedModel
 from charrnn.errors import TrainingError
 from charrnn.models.checkpoint import load_checkpoint
 from charrnn.storage.runs import find_checkpoint
-from charrnn.text.corpus import Reading
+from charrnn.text.reading import Reading
 from charrnn.training.request import Budget, TrainingRequest
 from charrnn.training.session import Event, Interrupted, train
 from charrnn.training.state import load_run

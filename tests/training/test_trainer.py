@@ -13,7 +13,7 @@ from charrnn.inference.scoring import evaluate_documents
 from charrnn.models.architecture import Architecture
 from charrnn.models.cells import CELLS
 from charrnn.models.numpy_rnn import NumpyRNN
-from charrnn.text.corpus import documents_of
+from charrnn.text.documents import documents_of
 from charrnn.text.vocabulary import EOS
 from charrnn.training.batches import Batches, LineBatches, StreamBatches
 from charrnn.training.settings import Settings

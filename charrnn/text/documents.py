@@ -1,0 +1,171 @@
+"""Documents as spans of one array of ids.
+
+Knows ids and where documents begin and end; nothing of files, encodings or models.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.storage.files import OutputError, explain
+from charrnn.text.vocabulary import EOS
+
+Ids: TypeAlias = npt.NDArray[Any]
+
+BLOCK = 1 << 20
+"""Ids looked at together."""
+MAX_IN_MEMORY = 1 << 26
+"""Bytes; a longer copy of ids is a memory map of a temporary file."""
+PIECE = 1000
+"""Less of a document says little: its first characters are predicted without their context."""
+FEWEST_PIECES = 8
+"""Of a small selection the pieces are shorter, so that there are at least so many of them."""
+
+
+@dataclass(frozen=True)
+class Documents:
+    """Texts to be predicted, as spans of one id array: document d is ids[start : start + length].
+
+    Attributes:
+        ids: (N,) ids.
+        starts: (D,) where each document begins.
+        lengths: (D,) how many ids of it are predicted; its EOS is among them if it counts.
+    """
+
+    ids: Ids
+    starts: npt.NDArray[np.int64]
+    lengths: npt.NDArray[np.int64]
+
+    @property
+    def characters(self) -> int:
+        """How many ids are predicted in all."""
+        return int(self.lengths.sum())
+
+    def without_empty(self) -> Documents:
+        """Those of which anything is predicted."""
+        kept = self.lengths > 0
+        return Documents(self.ids, self.starts[kept], self.lengths[kept])
+
+    def spread(self, characters: int) -> Documents:
+        """Beginnings of documents, evenly spread over all of them: at most so many ids in all.
+
+        A long document gives in proportion to its length; of short ones, some are taken whole. The
+        same ids in the same order, if there are no more than `characters`.
+        """
+        if self.characters <= characters:
+            return self
+        taken = apportion(self.lengths, (characters + 0.5) / self.characters, offset=0.5)
+        before = taken.cumsum() - taken
+        lengths = np.clip(characters - before, 0, taken)
+        return Documents(self.ids, self.starts, lengths).without_empty()
+
+
+def apportion(
+    lengths: npt.NDArray[np.int64], fraction: float, offset: float
+) -> npt.NDArray[np.int64]:
+    """How much to take of each document (D,), so that it is about `fraction` of every part of them.
+
+    A long document gives its fraction. Of short ones so little would be of no use, so only some
+    give, up to PIECE ids each: systematic sampling, which visits all stretches of the collection
+    alike (Madow 1949).
+
+    Args:
+        lengths: (D,).
+        fraction: of all of them together, at most 1.
+        offset: in [0, 1): chooses among the short documents.
+    """
+    shares = fraction * lengths
+    piece = min(PIECE, shares.sum() / FEWEST_PIECES)
+    given = np.maximum(shares, np.minimum(lengths, piece))
+    chances = np.divide(shares, given, out=np.zeros(len(lengths)), where=given > 0)
+    marks = np.floor(offset + np.concatenate([[0.0], chances.cumsum()]))
+    chosen = (np.diff(marks) > 0) | (chances == 1)
+    return np.where(chosen, given, 0).astype(np.int64)
+
+
+def count_id(ids: Ids, wanted: int) -> int:
+    """How many of `ids` are `wanted`. Scanned in blocks: memory is constant."""
+    return sum(int(np.count_nonzero(block == wanted)) for block in _blocks(ids))
+
+
+def find_id(ids: Ids, wanted: int) -> npt.NDArray[np.int64]:
+    """The positions in `ids` of `wanted`, (M,). Scanned in blocks: extra memory is constant."""
+    return np.concatenate([np.empty(0, np.int64), *find_id_blocks(ids, wanted)])
+
+
+def find_id_blocks(ids: Ids, wanted: int) -> Iterator[npt.NDArray[np.int64]]:
+    """The same in parts; none of them is empty."""
+    for number, block in enumerate(_blocks(ids)):
+        found = np.flatnonzero(block == wanted)
+        if len(found):
+            yield found + number * BLOCK
+
+
+def _blocks(ids: Ids) -> Iterator[Ids]:
+    return (ids[at : at + BLOCK] for at in range(0, len(ids), BLOCK))
+
+
+def copy_spans(
+    ids: Ids, starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64]
+) -> Ids:
+    """The spans ids[start:stop], which ascend and do not overlap, one after the other.
+
+    Raises:
+        OutputError: there is no space for a temporary file.
+    """
+    length = int((stops - starts).sum())
+    blocks = _blocks_within(ids, np.stack([starts, stops], 1).ravel())
+    if length * ids.itemsize <= MAX_IN_MEMORY:
+        return np.concatenate([np.empty(0, ids.dtype), *blocks])
+    try:
+        with tempfile.TemporaryFile() as file:  # the map outlives it
+            for block in blocks:
+                file.write(block.tobytes())
+            file.flush()
+            return np.memmap(file, ids.dtype, mode="r")
+    except OSError as error:
+        raise OutputError(
+            f"cannot write a copy of the training text to {tempfile.gettempdir()}: "
+            f"{explain(error)}; set TMPDIR to a directory with more space"
+        ) from error
+
+
+def _blocks_within(ids: Ids, edges: npt.NDArray[np.int64]) -> Iterator[Ids]:
+    """What lies between edges 0 and 1, 2 and 3, ...: no object per span, as there may be millions.
+
+    A position is inside where the number of edges up to it is odd.
+    """
+    for number, block in enumerate(_blocks(ids)):
+        at = number * BLOCK
+        first, last = np.searchsorted(edges, [at, at + len(block)])
+        passed = np.bincount(edges[first:last] - at, minlength=len(block)).cumsum()
+        yield block[(first + passed) % 2 == 1]
+
+
+def training_documents(ids: Ids, seams: npt.NDArray[np.int64]) -> Documents:
+    """The documents, or beginnings of documents, in a training text; EOS counts as part of each.
+
+    Args:
+        ids: (N,), N > 0.
+        seams: (J,) where a document begins although no EOS stands before it.
+    """
+    starts = np.unique(np.concatenate([[0], find_id(ids[:-1], EOS) + 1, seams])).astype(np.int64)
+    return Documents(ids, starts, np.diff(np.append(starts, len(ids))))
+
+
+def documents_of(pieces: Sequence[Ids], with_eos: bool) -> Documents:
+    """The documents in `pieces`, id arrays in which EOS ends each one; the last may lack it."""
+    ids = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+    edges = np.cumsum([0, *(len(piece) for piece in pieces)])
+    ends = find_id(ids, EOS)
+    stops = np.union1d(ends + 1, edges[1:])
+    starts = np.concatenate([[0], stops[:-1]]) if len(stops) else stops
+    ended = np.isin(stops - 1, ends)
+    lengths = stops - starts - (ended & (not with_eos))
+    return Documents(ids, starts.astype(np.int64), lengths.astype(np.int64)).without_empty()

@@ -1,0 +1,110 @@
+"""What of a corpus is trained on and what is held out. Knows ids only.
+
+Both parts have about the proportions of the whole, however its files were named.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.text.documents import (
+    Documents,
+    Ids,
+    apportion,
+    copy_spans,
+    count_id,
+    find_id,
+    find_id_blocks,
+)
+from charrnn.text.vocabulary import EOS
+
+Positions = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Split:
+    """A corpus in two.
+
+    Attributes:
+        training: (N,) ids to train on. EOS stands at the end of every document that is there to
+            its end, and nowhere else.
+        seams: (J,) where in `training` a document begins that has no EOS before it, because the
+            end of the document before is held out.
+        held_out: the rest, as spans of the corpus.
+    """
+
+    training: Ids
+    seams: Positions
+    held_out: Documents
+
+
+def split_files(ids: Ids, fraction: float, seed: int) -> Split:
+    """Hold out the end of each document, or, of short documents, some by `seed`.
+
+    A document whose share is long enough to be of use gives the last `fraction` of itself: so does
+    a single document in any case. Of shorter ones only some, drawn by the seed and evenly spread,
+    give their last PIECE ids, or all if they have no more: see `apportion`.
+
+    Args:
+        ids: (N,) documents, each ended by EOS.
+        fraction: how much of them is held out.
+        seed: of the choice.
+    """
+    stops = find_id(ids, EOS) + 1
+    starts = np.concatenate([[0], stops[:-1]])
+    given = apportion(stops - starts, fraction, np.random.default_rng(seed).random())
+    if len(stops) > 1:
+        given[given == 1] = 0  # EOS alone is not predicted
+    cuts = stops - given
+    held_out = Documents(ids, cuts, given - 1).without_empty()
+    if len(stops) == 1:
+        return Split(ids[: cuts[0]], np.empty(0, np.int64), held_out)
+    left = cuts - starts
+    ends = left.cumsum()
+    seams = ends[(given > 0) & (left > 0) & (ends < ends[-1])]
+    return Split(copy_spans(ids, starts, cuts), seams, held_out)
+
+
+def split_lines(ids: Ids, fraction: float, seed: int) -> Split:
+    """Hold out whole lines, drawn by `seed` and evenly spread; the others keep their order.
+
+    Args:
+        ids: (N,) lines, each ended by EOS, which counts as a character of it.
+        fraction: how many of the lines are held out, one at least if it is not 0.
+        seed: of the choice.
+    """
+    drawn = draw_lines(count_id(ids, EOS), fraction, seed)
+    starts, stops = find_lines(ids, drawn)
+    edges = np.concatenate([[0], stops]), np.concatenate([starts, [len(ids)]])
+    training = copy_spans(ids, *edges) if len(drawn) else ids
+    return Split(training, np.empty(0, np.int64), Documents(ids, starts, stops - starts))
+
+
+def draw_lines(count: int, fraction: float, seed: int) -> Positions:
+    """Some of the numbers 0 to `count` - 1, ascending: one from each of as many equal stretches.
+
+    So a sorted list gives lines from its beginning to its end, and a repeating pattern of lines
+    cannot coincide with the choice.
+    """
+    wanted = min(count - 1, max(1, round(fraction * count))) if fraction else 0
+    edges = np.arange(wanted + 1) * count // max(1, wanted)
+    return np.random.default_rng(seed).integers(edges[:-1], edges[1:])
+
+
+def find_lines(ids: Ids, numbers: Positions) -> tuple[Positions, Positions]:
+    """Where the lines with these ascending `numbers` begin and end.
+
+    The ends of all lines are not held at once: a list may have a hundred million.
+    """
+    found = [np.empty((2, 0), np.int64)]
+    line, start = 0, 0  # the number and the beginning of the line at the block's beginning
+    for ends in find_id_blocks(ids, EOS):
+        starts = np.concatenate([[start], ends[:-1] + 1])
+        here = numbers[slice(*np.searchsorted(numbers, [line, line + len(ends)]))] - line
+        found.append(np.stack([starts[here], ends[here] + 1]))
+        line, start = line + len(ends), int(ends[-1]) + 1
+    starts, stops = np.concatenate(found, 1)
+    return starts, stops

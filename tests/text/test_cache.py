@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import io
+import os
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from charrnn.text import cache
+from charrnn.text import corpus as corpus_module
+from charrnn.text.corpus import Corpus
+from tests.text.support import AWKWARD, LINES, load, text_of, write
+
+
+@pytest.fixture
+def own_cache(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this test's cache will be."""
+    directory = Path("deep/cache").resolve()
+    monkeypatch.setenv("CHARRNN_CACHE", str(directory))
+    return directory
+
+
+def test_encoded_text_is_cached_as_a_memory_map(monkeypatch: pytest.MonkeyPatch) -> None:
+    write("a.txt", AWKWARD)
+    first = load("a.txt")
+
+    def refuse(*arguments: object) -> None:
+        raise AssertionError("encoded again")
+
+    monkeypatch.setattr(corpus_module, "_encode", refuse)
+    second = load("a.txt")
+    assert isinstance(second.ids, np.memmap)
+    assert np.array_equal(first.ids, second.ids)
+    assert first.vocabulary == second.vocabulary
+
+
+def test_the_cache_tells_contents_and_settings_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHARRNN_CACHE", str(Path("cache").resolve()))
+    write("a.txt", "ab\nb")
+    write("b.txt", "ab\nc")
+    found = {
+        text_of(load("a.txt")),
+        text_of(load("a.txt", reading=LINES)),
+        text_of(load("a.txt", min_count=2)),
+        text_of(load("b.txt")),
+        text_of(load("a.txt", "b.txt")),
+        text_of(load("b.txt", "a.txt")),
+    }
+    unknown = "\N{REPLACEMENT CHARACTER}"
+    assert found == {
+        "ab\nb|",
+        "ab|b|",
+        f"{unknown}b{unknown}b|",
+        "ab\nc|",
+        "ab\nb|ab\nc|",
+        "ab\nc|ab\nb|",
+    }
+    assert len(list(Path("cache").glob("*.ids"))) == 6
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"",
+        b"[]\n" + b"\2\3\4\1",
+        b"[" * 100_000,
+        b'{"code_points": [98, 97], "length": 4}\n\2\3\4\1',
+        b'{"code_points": [97], "length": 9}\n\2\3\4\1',
+        b'{"code_points": [97], "length": -1}\n\2\3\4\1',
+        b'{"code_points": [97], "length": "4"}\n\2\3\4\1',
+        b'{"code_points": [97], "length": 4.0}\n\2\3\4\1',
+        b'{"code_points": [97]}\n\2\3\4\1',
+        b"\x80\x04pickle",
+    ],
+)
+def test_a_damaged_cache_is_made_anew(damage: bytes, own_cache: Path) -> None:
+    write("a.txt", "abc")
+    load("a.txt")
+    (entry,) = own_cache.glob("*.ids")
+    entry.write_bytes(damage)
+    assert text_of(load("a.txt")) == "abc|"
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o7777
+
+
+def test_nobody_else_can_read_the_cache(own_cache: Path) -> None:
+    before = os.umask(0)
+    try:
+        load(write("a.txt", "abc"))
+    finally:
+        os.umask(before)
+    assert mode(own_cache) == 0o700
+    assert [mode(path) for path in own_cache.glob("*.ids")] == [0o600]
+
+
+def test_the_mode_of_a_directory_that_is_there_is_left_alone(own_cache: Path) -> None:
+    own_cache.mkdir(parents=True)
+    own_cache.chmod(0o750)
+    load(write("a.txt", "abc"))
+    assert mode(own_cache) == 0o750
+
+
+@pytest.mark.parametrize("piped", ["-", "fifo"])
+def test_nothing_of_a_pipe_is_kept(
+    piped: str, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"secret")))
+    if piped == "fifo":
+        os.mkfifo(piped)
+        threading.Thread(target=Path(piped).write_bytes, args=(b"secret",), daemon=True).start()
+    assert text_of(load(piped, write("a.txt", "abc"))) == "secret|abc|"
+    assert not own_cache.exists()
+
+
+def entries(directory: Path) -> set[str]:
+    """The texts that can be read from the cache."""
+    found = set()
+    for path in directory.iterdir():
+        encoded = cache.read_cache(path.stem)
+        assert encoded is not None
+        ids, vocabulary = encoded
+        found.add(vocabulary.decode(ids))
+    return found
+
+
+def test_entries_unused_for_longest_make_space_for_a_new_one(
+    own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letters = "abcdef"
+    for letter in letters:
+        write(f"{letter}.txt", letter * 999)  # a thousand ids, and 64 bytes before them
+    monkeypatch.setattr(cache, "LIMIT", 3 * 1064)
+    corpora: list[Corpus] = []
+    for letter in "cba":  # the first is the last that was used
+        before = set(own_cache.glob("*.ids")) if corpora else set()
+        corpora.append(load(f"{letter}.txt"))
+        (entry,) = set(own_cache.glob("*.ids")) - before
+        os.utime(entry, (ord(letter), ord(letter)))
+    assert text_of(load("a.txt")) == "a" * 999 + "|"  # used just now
+    load("d.txt")
+    assert entries(own_cache) == {letter * 999 for letter in "acd"}
+    monkeypatch.setattr(cache, "LIMIT", 1064)
+    load("e.txt")
+    assert entries(own_cache) == {"e" * 999}
+    # what somebody still reads stays as it was
+    assert [text_of(corpus)[0] for corpus in corpora] == ["c", "b", "a"]
+
+
+def test_what_is_larger_than_the_cache_is_not_kept(
+    own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(write("small.txt", "abc"))
+    monkeypatch.setattr(cache, "LIMIT", 1000)
+    assert text_of(load(write("large.txt", "b" * 1000))) == "b" * 1000 + "|"
+    assert entries(own_cache) == {"abc"}
+
+
+def test_entries_of_format_1_are_removed(own_cache: Path) -> None:
+    own_cache.mkdir(parents=True)
+    old = [own_cache / f"{'0f' * 16}{suffix}" for suffix in (".npy", ".json")]
+    others = [own_cache / name for name in ("notes.json", "array.npy")]
+    for path in (*old, *others):
+        path.write_bytes(b"")
+    load(write("a.txt", "abc"))
+    assert [path.exists() for path in (*old, *others)] == [False, False, True, True]
+
+
+def test_without_a_place_for_the_cache_the_corpus_is_read_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write("occupied", "a file, not a directory")
+    monkeypatch.setenv("CHARRNN_CACHE", "occupied/cache")
+    assert text_of(load(write("a.txt", "abc"))) == "abc|"
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"CHARRNN_CACHE": "/one"}, "/one"),
+        ({"CHARRNN_CACHE": "", "XDG_CACHE_HOME": "/two"}, "/two/charrnn"),
+        ({"CHARRNN_CACHE": "", "XDG_CACHE_HOME": "", "HOME": "/me"}, "/me/.cache/charrnn"),
+    ],
+)
+def test_where_the_cache_is(
+    variables: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert str(cache.cache_directory()) == expected
