@@ -79,7 +79,7 @@ def test_the_cache_tells_contents_and_settings_apart(monkeypatch: pytest.MonkeyP
 def test_a_damaged_cache_is_made_anew(damage: bytes, own_cache: Path) -> None:
     write("a.txt", "abc")
     load("a.txt")
-    (entry,) = own_cache.iterdir()
+    (entry,) = own_cache.glob("*.ids")
     entry.write_bytes(damage)
     assert text_of(load("a.txt")) == "abc|"
 
@@ -95,7 +95,7 @@ def test_nobody_else_can_read_the_cache(own_cache: Path) -> None:
     finally:
         os.umask(before)
     assert mode(own_cache) == 0o700
-    assert [mode(path) for path in own_cache.iterdir()] == [0o600]
+    assert [mode(path) for path in own_cache.glob("*.ids")] == [0o600]
 
 
 def test_the_mode_of_a_directory_that_is_there_is_left_alone(own_cache: Path) -> None:
@@ -120,7 +120,7 @@ def test_nothing_of_a_pipe_is_kept(
 def entries(directory: Path) -> set[str]:
     """The texts that can be read from the cache."""
     found = set()
-    for path in directory.iterdir():
+    for path in directory.glob("*.ids"):
         encoded = cache.read_cache(path.stem)
         assert encoded is not None
         ids, vocabulary = encoded
@@ -137,9 +137,9 @@ def test_entries_unused_for_longest_make_space_for_a_new_one(
     monkeypatch.setattr(cache, "LIMIT", 3 * 1064)
     corpora: list[Corpus] = []
     for letter in "cba":  # the first is the last that was used
-        before = set(own_cache.iterdir()) if corpora else set()
+        before = set(own_cache.glob("*.ids"))
         corpora.append(load(f"{letter}.txt"))
-        (entry,) = set(own_cache.iterdir()) - before
+        (entry,) = set(own_cache.glob("*.ids")) - before
         os.utime(entry, (ord(letter), ord(letter)))
     assert text_of(load("a.txt")) == "a" * 999 + "|"  # used just now
     load("d.txt")
