@@ -227,14 +227,14 @@ def lines(name: str, encoding: str = "utf-8", errors: str = "strict") -> Iterato
 
 
 def _split_lines(texts: Iterable[str]) -> Iterator[str]:
-    begun: list[str] = []  # a line whose end has not been seen, in pieces
+    pieces: list[str] = []  # of a line whose end has not been seen
     for text in texts:
         first, *others = text.split("\n")
-        begun.append(first)
+        pieces.append(first)
         for other in others:
-            yield "".join(begun).removesuffix("\r")
-            begun = [other]
-    if last := "".join(begun):
+            yield "".join(pieces).removesuffix("\r")
+            pieces = [other]
+    if last := "".join(pieces):
         yield last
 
 

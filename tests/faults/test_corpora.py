@@ -232,8 +232,12 @@ def test_a_pipe_is_read_once(launcher: Launcher) -> None:
 @pytest.mark.fault(24)
 def test_standard_input_is_a_text(launcher: Launcher) -> None:
     Path("corpus.txt").write_text(prose(20))
-    done = train(launcher, "-", stdin="corpus.txt")
+    done = train(launcher, "-", stdin="corpus.txt", env={"CHARRNN_CACHE": "cache"})
     assert done.records[0]["characters"] == len(prose(20))
+    assert not Path("cache").exists()  # nothing of it is kept
+    train(launcher, "corpus.txt", env={"CHARRNN_CACHE": "cache"})
+    (entry,) = Path("cache").glob("*.ids")
+    assert entry.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.fault(24)

@@ -120,7 +120,7 @@ def test_nothing_of_a_pipe_is_kept(
 def entries(directory: Path) -> set[str]:
     """The texts that can be read from the cache."""
     found = set()
-    for path in directory.iterdir():
+    for path in directory.glob("*.ids"):
         encoded = cache.read_cache(path.stem)
         assert encoded is not None
         ids, vocabulary = encoded
@@ -137,7 +137,7 @@ def test_entries_unused_for_longest_make_space_for_a_new_one(
     monkeypatch.setattr(cache, "LIMIT", 3 * 1064)
     corpora: list[Corpus] = []
     for letter in "cba":  # the first is the last that was used
-        before = set(own_cache.glob("*.ids")) if corpora else set()
+        before = set(own_cache.glob("*.ids"))
         corpora.append(load(f"{letter}.txt"))
         (entry,) = set(own_cache.glob("*.ids")) - before
         os.utime(entry, (ord(letter), ord(letter)))
