@@ -106,7 +106,7 @@ def _print_characters(
     output: Output, characters: tuple[str, ...], values: tuple[float, ...]
 ) -> None:
     if sys.stdout.isatty():
-        from charrnn.cli.progress import heat_map
+        from charrnn.cli.heat_map import heat_map
 
         heat_map(characters, values)
         return
