@@ -1,4 +1,4 @@
-"""The command `charrnn`: finds the subcommand, and turns what goes wrong into one line.
+"""The command `charrnn`: finds the subcommand, and turns every error into one line.
 
 Imports click alone, so that `--help` is instant; each command is a module of its own, imported
 when it is called.
@@ -17,7 +17,13 @@ from typing import Any
 import click
 
 from charrnn import __version__
-from charrnn.cli.terminal import abandon_output, finish_output, note, prepare_streams
+from charrnn.cli.terminal import (
+    STANDARD_OUTPUT,
+    abandon_output,
+    finish_output,
+    note,
+    prepare_streams,
+)
 from charrnn.errors import CharRNNError, SettingsError
 from charrnn.platform import EXIT_STATUS
 
@@ -61,7 +67,7 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """As click does; but where the reader of stdout has left, end without an error."""
+        """As click does; if the reader of stdout has left, end without an error."""
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
@@ -97,10 +103,11 @@ def main() -> None:
 
 
 def writes_one_text(arguments: list[str]) -> bool:
-    """Whether a command goes character by character, a vector at a time.
+    """Whether a command computes one character of one text at a time: products with a vector.
 
-    A second thread gains little there, and where another process makes it wait, it costs a
-    hundredfold. NumPy asks how many it may use when it is imported, before options are parsed.
+    A second thread gains little there, and where another process keeps it waiting, it makes
+    sampling a hundred times slower. NumPy reads the number of threads when it is imported, before
+    options are parsed.
     """
     return arguments[:1] == ["sample"] and not any(each.startswith("--num") for each in arguments)
 
@@ -135,14 +142,15 @@ def run(  # noqa: PLR0911 - one return for each way to end
         abandon_output()
         return 0
     except SettingsError as error:
-        return _fail(error, USAGE_STATUS)
+        return _fail(error, USAGE_STATUS, error.for_command_line())
     except CharRNNError as error:
-        return _fail(error, 1)
+        return _fail(error, 1, error.for_command_line())
     except MemoryError as error:
         return _fail(error, 1, "out of memory; lower --batch, --hidden, --num or --ngram-order")
     except OSError as error:
+        message = _os_message(error)
         abandon_output()
-        return _fail(error, 1, f"cannot write or read: {error.strerror or error}")
+        return _fail(error, 1, message)
     except RuntimeError as error:
         if "out of memory" not in str(error) and "can't allocate memory" not in str(error):
             raise
@@ -160,9 +168,27 @@ def _usage_message(error: click.ClickException) -> str:
     return f"{error.format_message().rstrip('.')}; see {command} --help"
 
 
-def _fail(error: BaseException, status: int, message: str | None = None) -> int:
+def _os_message(error: OSError) -> str:
+    """What could not be read or written, and why."""
+    reason = (error.strerror or str(error)).lower()
+    if error.filename == STANDARD_OUTPUT or not _can_flush():
+        return f"cannot write {STANDARD_OUTPUT}: {reason}"
+    return f"cannot read or write {error.filename or 'a file'}: {reason}"
+
+
+def _can_flush() -> bool:
+    """Whether standard output takes what is buffered; help is written by click, not by Output."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        return False
+    return True
+
+
+def _fail(error: BaseException, status: int, message: str) -> int:
     if os.environ.get(DEBUG_VARIABLE) == "1":
         raise error
     finish_output()
-    note(f"Error: {message or error}")
+    note(f"Error: {message}")
     return status

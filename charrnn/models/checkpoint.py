@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.errors import CheckpointError
+from charrnn.errors import CheckpointError, Parameter
 from charrnn.models.architecture import Architecture
 from charrnn.models.ngram_counts import NgramCounts, expected_tensors
 from charrnn.storage import tensor_file
@@ -49,14 +49,14 @@ class Checkpoint:
         corpus: name, digest and sizes of the training text; free-form JSON, for people.
     """
 
-    vocabulary: Vocabulary
+    vocabulary: Vocabulary = field(repr=False)
     lines: bool
     architecture: Architecture | None
-    weights: Mapping[str, Array]
-    ngram: NgramCounts | None = None
-    exponents: Array | None = None
-    training: dict[str, Any] = field(default_factory=dict)
-    corpus: dict[str, Any] = field(default_factory=dict)
+    weights: Mapping[str, Array] = field(repr=False)
+    ngram: NgramCounts | None = field(default=None, repr=False)
+    exponents: Array | None = field(default=None, repr=False)
+    training: dict[str, Any] = field(default_factory=dict, repr=False)
+    corpus: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -224,7 +224,9 @@ def find_checkpoint(given: str | None) -> Path:
         )
     if len(runs) > 1:
         names = ", ".join(str(run) for run in runs)
-        raise CheckpointError(f"there are several models ({names}); name one with --checkpoint")
+        raise CheckpointError(
+            f"there are several models ({names}); name one with ", Parameter("checkpoint")
+        )
     return runs[0]
 
 
