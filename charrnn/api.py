@@ -205,23 +205,23 @@ class TrainedModel:
         Raises:
             TypeError: `texts` is a single text, not a list of texts.
         """
-        return score_documents(self.model, self._documents(texts, eos))
+        return score_documents(self.model, self._documents(_texts(texts), eos))
 
     def score_characters(
         self, texts: Sequence[str], eos: bool | None = None
     ) -> list[CharacterScores]:
         """The log-probability (nats) of every character of each text; arguments as in `score`."""
-        scores = score_characters(self.model, self._documents(texts, eos))
+        given = _texts(texts)
+        scores = score_characters(self.model, self._documents(given, eos))
         return [
             CharacterScores((*text, *[""] * (len(values) - len(text))), tuple(values.tolist()))
-            for text, values in zip(texts, scores, strict=True)
+            for text, values in zip(given, scores, strict=True)
         ]
 
-    def _documents(self, texts: Sequence[str], eos: bool | None) -> Documents:
-        given = _list_of("texts", (str,), texts)
+    def _documents(self, texts: list[str], eos: bool | None) -> Documents:
         with_eos = self.checkpoint.lines if eos is None else eos
         ending = [EOS] if with_eos else []
-        pieces = [np.append(self.vocabulary.encode(text), ending) for text in given]
+        pieces = [np.append(self.vocabulary.encode(text), ending) for text in texts]
         lengths = np.array([len(piece) for piece in pieces], np.int64)
         ids = np.concatenate([*pieces, np.empty(0, np.int64)]).astype(np.int64)
         return Documents(ids, lengths.cumsum() - lengths, lengths)
@@ -308,9 +308,13 @@ def _require_count(name: str, value: int) -> None:
         raise SettingsError(Parameter(name), f" must be 0 or more, not {value:,}")
 
 
-def _list_of(what: str, types: tuple[type, ...], given: Iterable[Any]) -> list[Any]:
+def _texts(given: Sequence[str]) -> list[str]:
+    return _list_of("texts", (str,), given)
+
+
+def _list_of(what: str, types: tuple[type, ...], given: Any) -> list[Any]:
     """`given` as a list; TypeError if it is a single string, which Python would take for many."""
-    if not isinstance(given, types):
+    if not isinstance(given, types) and isinstance(given, Iterable):
         listed = list(given)
         if all(isinstance(each, types) for each in listed):
             return listed

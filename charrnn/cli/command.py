@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 
 import click
 
+from charrnn.cli.terminal import naming_standard_output
+
 
 class Command(click.Command):
     """A click command that refuses a single option given twice.
@@ -16,7 +18,7 @@ class Command(click.Command):
 
     Attributes:
         answers: options that do not exist, but that one might expect -> what to say.
-        never_suggested: options that are no answer to a mistyped one.
+        never_suggested: options that are not offered in place of a mistyped one.
     """
 
     answers: ClassVar[Mapping[str, str]] = {}
@@ -34,13 +36,16 @@ class Command(click.Command):
             raise self._answer(error, ctx) from None
         if not any(parameter.is_eager for parameter in given):  # --help is always answered
             _refuse_repeated(given, ctx)
-        return super().parse_args(ctx, args)
+        with naming_standard_output():  # click writes --help here
+            return super().parse_args(ctx, args)
 
     def _answer(self, error: click.NoSuchOption, ctx: click.Context) -> click.UsageError:
         name = error.option_name
         if name in self.answers:
             return click.UsageError(f"{name} is {self.answers[name]}", ctx)
-        near = [each for each in error.possibilities or () if each not in self.never_suggested]
+        near = error.possibilities or ()
+        if not self.never_suggested.isdisjoint(near):
+            near = ()
         return click.NoSuchOption(name, possibilities=near, ctx=ctx)
 
 
@@ -53,7 +58,7 @@ def _refuse_repeated(given: list[click.Parameter], ctx: click.Context) -> None:
             raise click.UsageError(f"{both} is given {count} times; decide on one", ctx)
         if not parameter.is_flag:
             name = max(parameter.opts, key=len)
-            raise click.UsageError(f"{name} is given {count} times; one is possible", ctx)
+            raise click.UsageError(f"{name} is given {count} times; give it once", ctx)
 
 
 class PathName(click.Path):

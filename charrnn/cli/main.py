@@ -21,6 +21,7 @@ from charrnn.cli.terminal import (
     STANDARD_OUTPUT,
     abandon_output,
     finish_output,
+    naming_standard_output,
     note,
     prepare_streams,
 )
@@ -65,6 +66,11 @@ class Commands(click.Group):
             hint = f" Did you mean {near[0]!r}?" if near else ""
             ctx.fail(f"No such command {args[0]!r}.{hint}")
         return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does, which writes --help and --version here."""
+        with naming_standard_output():
+            return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """As click does; if the reader of stdout has left, end without an error."""
@@ -127,7 +133,8 @@ def run(  # noqa: PLR0911 - one return for each way to end
             args=arguments, prog_name="charrnn", standalone_mode=False, obj=started
         )
         if sys.stdout is not None:
-            sys.stdout.flush()
+            with naming_standard_output():
+                sys.stdout.flush()
         return status if isinstance(status, int) else 0
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
@@ -148,9 +155,8 @@ def run(  # noqa: PLR0911 - one return for each way to end
     except MemoryError as error:
         return _fail(error, 1, "out of memory; lower --batch, --hidden, --num or --ngram-order")
     except OSError as error:
-        message = _os_message(error)
         abandon_output()
-        return _fail(error, 1, message)
+        return _fail(error, 1, _os_message(error))
     except RuntimeError as error:
         if "out of memory" not in str(error) and "can't allocate memory" not in str(error):
             raise
@@ -171,19 +177,9 @@ def _usage_message(error: click.ClickException) -> str:
 def _os_message(error: OSError) -> str:
     """What could not be read or written, and why."""
     reason = (error.strerror or str(error)).lower()
-    if error.filename == STANDARD_OUTPUT or not _can_flush():
+    if error.filename == STANDARD_OUTPUT:
         return f"cannot write {STANDARD_OUTPUT}: {reason}"
     return f"cannot read or write {error.filename or 'a file'}: {reason}"
-
-
-def _can_flush() -> bool:
-    """Whether standard output takes what is buffered; help is written by click, not by Output."""
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except OSError:
-        return False
-    return True
 
 
 def _fail(error: BaseException, status: int, message: str) -> int:

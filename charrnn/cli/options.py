@@ -100,4 +100,5 @@ def check_characters(model: TrainedModel, text: str, strict: bool) -> None:
     unknown = set(model.vocabulary.unknown(text))
     if unknown:
         count = sum(character in unknown for character in text)
-        note(f"{count} unknown characters, read as UNK: {' '.join(sorted(unknown)[:20])}")
+        what = "character" if count == 1 else "characters"
+        note(f"{count:,} unknown {what}, read as UNK: {' '.join(sorted(unknown)[:20])}")

@@ -138,13 +138,17 @@ def _print_characters(output: Output, scores: CharacterScores) -> None:
 def _lines(name: str) -> Iterator[str]:
     """The lines of a file, without their ends."""
     source = Source(name)
+    pieces: list[str] = []  # of a line that is not complete; joined once
     try:
-        rest = ""
         for block in source.code_points("utf-8"):
-            *lines, rest = (rest + block.tobytes().decode("utf-32-le")).split("\n")
-            for line in lines:
-                yield line.removesuffix("\r")
-        if rest:
-            yield rest
+            text = block.tobytes().decode("utf-32-le")
+            complete, newline, rest = text.rpartition("\n")
+            if newline:
+                for line in "".join([*pieces, complete]).split("\n"):
+                    yield line.removesuffix("\r")
+                pieces = []
+            pieces.append(rest)
+        if last := "".join(pieces):
+            yield last
     finally:
         source.close()

@@ -11,7 +11,8 @@ import math
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 from charrnn.errors import CharRNNError
@@ -102,13 +103,20 @@ class Output:
         self._put("", flush=True)
 
     def _put(self, text: str, flush: bool) -> None:
-        try:
+        with naming_standard_output():
             self._stream.write(text)
             if flush:
                 self._stream.flush()
-        except OSError as error:
-            error.filename = STANDARD_OUTPUT
-            raise
+
+
+@contextmanager
+def naming_standard_output() -> Iterator[None]:
+    """Let an OSError, which does not know what could not be written, say so in `filename`."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = STANDARD_OUTPUT
+        raise
 
 
 def note(message: str) -> None:

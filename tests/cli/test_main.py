@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 import pickle
 import subprocess
 import sys
@@ -120,6 +122,10 @@ WRONG = [
     ("sample -c half.safetensors", 1, "half.safetensors is no usable checkpoint", "copy it anew"),
     ("sample", 1, "there is no trained model in checkpoints/", "charrnn train CORPUS"),
     ("score -c RUN", 2, "give texts", "or - for stdin, or --file FILE"),
+    ("sample -c RUN --corpus good.txt", 2, "--corpus is for --novelty", "give both"),
+    ("sample -c RUN --novelty --encoding utf-8", 2, "are for --corpus", "give that too"),
+    ("info RUN -c RUN", 2, "PATH or --checkpoint", "not both"),
+    ("sample -c RUN --top-k 2147483649", 2, "must be 0 to 2,147,483,648", "not 2,147,483,649"),
     ("score -c RUN text -f good.txt", 2, "give texts", "or - for stdin, or --file FILE"),
     ("score -c unknown text", 1, "there is no checkpoint unknown", "name a run directory"),
     ("score -c RUN Ωmega --strict", 1, "('Ω')", "drop --strict"),
@@ -219,7 +225,34 @@ def test_a_full_disk_is_one_line(prose_model: Trained) -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
     assert done.returncode == 1
-    assert done.stderr == b"Error: cannot write or read: No space left on device\n"
+    assert done.stderr == b"Error: cannot write standard output: no space left on device\n"
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("score", "--help")])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_help_that_cannot_be_written_is_one_line(
+    arguments: tuple[str, ...], unbuffered: str
+) -> None:
+    command = [sys.executable, "-m", "charrnn", *arguments]
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, check=False, env=environment
+        )
+    assert done.returncode == 1
+    assert done.stderr == b"Error: cannot write standard output: no space left on device\n"
+
+
+def test_what_cannot_be_read_is_named(
+    charrnn: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(name: str) -> None:
+        raise OSError(errno.EIO, "Input/output error", "disk.txt")
+
+    monkeypatch.setattr("charrnn.cli.info.find_checkpoint", fail)
+    result = charrnn("info")
+    assert result.status == 1
+    assert result.err == "Error: cannot read or write disk.txt: input/output error\n"
 
 
 def test_a_traceback_is_shown_on_request(run_charrnn: Command) -> None:

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from charrnn.inference.sampling import STRATEGIES
+from charrnn.models.checkpoint import MODEL_FILE, save_checkpoint
+from charrnn.text.vocabulary import EOS
 from tests.cli.support import options_of
 from tests.conftest import Command
-from tests.support import Trained
+from tests.support import QUICK, Trained, random_checkpoint
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
@@ -69,7 +71,8 @@ def test_json_samples_have_the_agreed_keys(charrnn: Command, prose_c: tuple[str,
     (record,) = charrnn(
         *("sample", *prose_c, "--json", "--seed", "3", "--length", "9", "--prime", "the")
     ).records
-    assert record.keys() == {"text", "seed", "number", "characters", "checkpoint"}
+    assert record.keys() == {"text", "ended_by", "seed", "number", "characters", "checkpoint"}
+    assert record["ended_by"] == "length"
     assert (record["seed"], record["checkpoint"]) == (3, str(prose_c[1]))
     assert record["text"].startswith("the")
     assert record["characters"] == len(record["text"]) - 3 <= 9
@@ -95,6 +98,78 @@ def test_no_length_is_the_prime_alone(
 ) -> None:
     result = charrnn("sample", *prose_c, "--length", "0", "--seed", "1", "--prime", prime)
     assert result.out == (prime + "\n" if prime else "")
+
+
+def ending_model(lines: bool) -> None:
+    """A model in the directory `run` in which EOS has a high probability everywhere."""
+    checkpoint = random_checkpoint("abc", lines=lines)
+    checkpoint.weights["output.bias"][EOS] = 1
+    Path("run").mkdir()
+    save_checkpoint(Path("run") / MODEL_FILE, checkpoint)
+
+
+def test_a_text_of_files_goes_on_to_its_length(charrnn: Command) -> None:
+    ending_model(lines=False)
+    common = ("sample", "-c", "run", "--seed", "1", "--length", "60", "--temperature", "1")
+    assert len(charrnn(*common).out) == 61
+    assert len(charrnn(*common, "--until-eos").out) < 61
+    records = charrnn(*common, "--num", "20", "--json").records
+    assert {record["characters"] for record in records} == {60}
+    assert {record["ended_by"] for record in records} == {"length"}
+    records = charrnn(*common, "--num", "20", "--json", "--until-eos").records
+    assert {record["ended_by"] for record in records} == {"eos"}
+    assert max(record["characters"] for record in records) < 60
+
+
+def test_a_text_of_lines_ends_as_lines_end(charrnn: Command) -> None:
+    ending_model(lines=True)
+    common = ("sample", "-c", "run", "--seed", "1", "--num", "30", "--json")
+    records = charrnn(*common, "--length", "3").records
+    for record in records:
+        assert record["ended_by"] == ("length" if record["characters"] == 3 else "eos")
+    assert {record["ended_by"] for record in records} == {"length", "eos"}
+    assert charrnn(*common).records == charrnn(*common, "--until-eos").records
+
+
+def test_what_decides_a_text_is_said_in_the_help() -> None:
+    text = options_of("sample")["--seed"].help
+    assert text is not None
+    assert "The same seed, options and --num give the same texts on the same machine" in text
+
+
+def test_the_same_command_gives_the_same_texts(
+    charrnn: Command, prose_c: tuple[str, Path]
+) -> None:
+    command = ("sample", *prose_c, "--num", "70", "--length", "40", "--seed", "4")
+    assert charrnn(*command).out == charrnn(*command).out
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_novelty_reads_the_corpus_as_training_did(given: bool, charrnn: Command) -> None:
+    text = "übermäßig schöne Sätze. " * 60
+    Path("corpus.txt").write_bytes(text.encode("latin-1"))
+    train = ("train", "corpus.txt", "-o", "run", *QUICK, "--steps", "1", "--quiet")
+    assert charrnn(*train, "--encoding", "latin-1").status == 0
+    corpus, options = "corpus.txt", ["--novelty", "--json", "--seed", "1"]
+    if given:
+        corpus = "other.txt"
+        Path(corpus).write_bytes(text.encode("utf-16-le"))
+        options += ["--encoding", "utf-16-le"]
+    (record,) = charrnn(
+        "sample", "-c", "run", *options, "--corpus", corpus, "--length", "5"
+    ).records
+    assert record["longest_run"] >= 1
+
+
+def test_novelty_forgives_the_bytes_that_training_forgave(charrnn: Command) -> None:
+    Path("corpus.txt").write_bytes(b"some text \xff and more. " * 60)
+    train = ("train", "corpus.txt", "-o", "run", *QUICK, "--steps", "1", "--quiet")
+    assert charrnn(*train, "--errors", "replace").status == 0
+    common = ("sample", "-c", "run", "--novelty", "--seed", "1", "--corpus", "corpus.txt")
+    assert charrnn(*common).status == 0
+    result = charrnn(*common, "--errors", "strict")
+    assert result.status == 1
+    assert "is not utf-8 text" in result.err
 
 
 def test_no_texts_are_nothing(charrnn: Command, prose_c: tuple[str, Path]) -> None:

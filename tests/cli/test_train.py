@@ -5,9 +5,11 @@ import math
 import unicodedata
 from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from charrnn.training.plan import sizes_for
 from charrnn.training.settings import DEFAULTS, Settings
 from tests.cli.support import command_of, options_of, train
 from tests.conftest import Command
@@ -25,6 +27,23 @@ def test_every_setting_has_an_option_that_shows_its_default(field: object) -> No
     assert option.type.convert(str(default), None, None) == default
     if name != "steps":
         assert option.show_default in (str(default), "chosen")
+
+
+def test_what_the_help_says_is_chosen_is_chosen() -> None:
+    said = {
+        option.removeprefix("--").replace("-", "_")
+        for option, each in options_of("train").items()
+        if each.show_default == "chosen"
+    }
+    data = SimpleNamespace(training=range(10**6))
+    chosen = {
+        name
+        for steps in (1, 500, 5_000, 10**6)
+        for name, value in sizes_for(steps, data).items()  # type: ignore[arg-type]
+        if value != getattr(DEFAULTS, name)
+    }
+    assert chosen == {"hidden", "chunk", "dropout"}
+    assert said == chosen | {"validate_every", "validation", "precision"}
 
 
 def test_training_tells_what_happens_as_json(prose_model: Trained) -> None:
