@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from charrnn.api import TrainedModel
+    from charrnn.errors import (
+        CharRNNError,
+        CheckpointError,
+        CorpusError,
+        SettingsError,
+        TrainingError,
+        VocabularyError,
+    )
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load"]
+__all__ = [
+    "CharRNNError",
+    "CheckpointError",
+    "CorpusError",
+    "SettingsError",
+    "TrainedModel",
+    "TrainingError",
+    "VocabularyError",
+    "__version__",
+    "load",
+]
 
 
 def load(
@@ -25,7 +43,21 @@ def load(
 
     Raises:
         CheckpointError: there is none, or it cannot be trusted.
+        SettingsError: there is no such device, or nothing but an n-gram model.
     """
     from charrnn.api import TrainedModel
 
     return TrainedModel.open(checkpoint, device, use_ngram)
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: importing the package alone takes no time."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "TrainedModel":
+        from charrnn.api import TrainedModel
+
+        return TrainedModel
+    from charrnn import errors
+
+    return getattr(errors, name)

@@ -6,13 +6,14 @@ Joins vocabulary, model, sampler and scorer; knows nothing of terminals.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
-from charrnn.errors import CorpusError, VocabularyError
+from charrnn.errors import CheckpointError, CorpusError, Parameter, SettingsError, VocabularyError
 from charrnn.inference.sampling import ENDED, check_decoding, generate
 from charrnn.inference.scoring import Score, evaluate_documents, score_characters, score_documents
 from charrnn.models.checkpoint import Checkpoint, load_checkpoint
@@ -21,22 +22,41 @@ from charrnn.models.loading import load_model
 from charrnn.storage.runs import find_checkpoint
 from charrnn.text.corpus import find_encoded, load_corpus
 from charrnn.text.documents import Documents
-from charrnn.text.reading import Reading
+from charrnn.text.reading import ERRORS, Reading
 from charrnn.text.vocabulary import EOS, Vocabulary
 
 DEFAULT_LENGTH = 500
 SIDE_BY_SIDE = 64
+"""Texts that are computed together; more take no less time each."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A new text.
+
+    Attributes:
+        text: all of it, the prime included.
+        ended_by: "eos" if the model ended it, "length" if it has all the characters asked for.
+    """
+
+    text: str
+    ended_by: Literal["eos", "length"]
 
 
 @dataclass(frozen=True)
 class CharacterScores:
-    """A text's characters, EOS as "" where it counts, and the logarithm of each's probability."""
+    """The characters of a text, EOS as "" where it counts, and the log-probability of each.
+
+    Attributes:
+        characters: (T,) single characters.
+        log_probabilities: (T,) natural logarithms, in nats.
+    """
 
     characters: tuple[str, ...]
     log_probabilities: tuple[float, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TrainedModel:
     """A model and its vocabulary.
 
@@ -58,9 +78,22 @@ class TrainedModel:
         use_ngram: bool = True,
     ) -> TrainedModel:
         """Read a checkpoint; see `charrnn.load`."""
+        if checkpoint == "":
+            raise CheckpointError("the name of the checkpoint is empty; name a run directory")
         path = find_checkpoint(None if checkpoint is None else str(checkpoint))
         found = load_checkpoint(path)
         return cls(found, path, load_model(found, device, use_ngram))
+
+    def __repr__(self) -> str:
+        parts = []
+        if network := self.checkpoint.architecture:
+            parts.append(f"{network.cell.upper()} {network.layers} x {network.hidden}")
+        if self.checkpoint.ngram:
+            parts.append(f"{self.checkpoint.ngram.order}-gram model")
+        return (
+            f"<TrainedModel {str(self.path)!r}: {' and '.join(parts)}, "
+            f"vocabulary of {len(self.vocabulary):,}>"
+        )
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -73,79 +106,122 @@ class TrainedModel:
         length: int | None = DEFAULT_LENGTH,
         prime: str = "",
         seed: int | None = None,
+        until_eos: bool | None = None,
         **decoding: float | int | bool,
     ) -> list[str]:
         """`num` new texts, each beginning with `prime`.
+
+        Equal arguments give equal texts, on one machine and device. The random numbers of each
+        text depend on `seed` and its place in the list alone; but with another `num` the
+        probabilities differ by rounding, which may, rarely, change a text.
 
         Args:
             num: how many.
             length: characters of each beyond `prime`, at most; None: until EOS.
             prime: what they go on from.
-            seed: the same one gives the same texts; None: another one every time.
+            seed: of the random numbers; None: another one every time.
+            until_eos: whether a text ends where the model predicts its end; otherwise it goes on
+                to `length`. None: if the model was trained on lines.
             decoding: temperature, top_k, top_p, argmax.
 
         Raises:
-            SettingsError: an option is out of range.
+            SettingsError: an argument is out of range, or nothing would end a text.
         """
-        seed = new_seed() if seed is None else seed
-        texts = []
-        for begin in range(0, num, SIDE_BY_SIDE):
-            numbers = range(begin, min(num, begin + SIDE_BY_SIDE))
-            texts.extend(self.sample_numbers(numbers, length, prime, seed, **decoding))
-        return texts
+        _require_count("num", num)
+        if length is None and not self._ends(until_eos):
+            raise SettingsError(
+                "nothing would end the text; give ", Parameter("length"), " or ",
+                Parameter("until_eos"),
+            )
+        samples = self.samples(range(num), length, prime, seed, until_eos, **decoding)
+        return [sample.text for sample in samples]
 
-    def sample_numbers(
+    def samples(
         self,
         numbers: range,
-        length: int | None,
-        prime: str,
-        seed: int,
+        length: int | None = DEFAULT_LENGTH,
+        prime: str = "",
+        seed: int | None = None,
+        until_eos: bool | None = None,
         **decoding: float | int | bool,
-    ) -> list[str]:
-        """The texts with these `numbers` of those that `sample` gives, made side by side."""
-        seeds = [(seed, number) for number in numbers]
-        ids: list[list[int]] = [[] for _ in seeds]
-        values = check_decoding(decoding)
-        for chosen in generate(self.model, self.vocabulary.encode(prime), values, seeds, length):
-            for text, index in zip(ids, chosen.tolist(), strict=True):
-                if index != ENDED:
-                    text.append(index)
-        return [prime + self.vocabulary.decode(text) for text in ids]
+    ) -> Iterator[Sample]:
+        """The texts with these `numbers` of those that `sample` gives, as they are ready.
+
+        SIDE_BY_SIDE of them are computed together. For the other arguments see `sample`.
+        """
+        seed = _seed(seed)
+        for begin in range(0, len(numbers), SIDE_BY_SIDE):
+            seeds = [(seed, number) for number in numbers[begin : begin + SIDE_BY_SIDE]]
+            ids: list[list[int]] = [[] for _ in seeds]
+            for chosen in self._generate(seeds, length, prime, until_eos, decoding):
+                for text, index in zip(ids, chosen.tolist(), strict=True):
+                    if index != ENDED:
+                        text.append(index)
+            for text in ids:
+                complete = length is not None and len(text) == length
+                yield Sample(
+                    prime + self.vocabulary.decode(text), "length" if complete else "eos"
+                )
 
     def stream(
         self,
         length: int | None = DEFAULT_LENGTH,
         prime: str = "",
         seed: int | None = None,
+        until_eos: bool | None = None,
         **decoding: float | int | bool,
     ) -> Iterator[str]:
-        """The first text that `sample` gives, character by character, without `prime`."""
-        seed = new_seed() if seed is None else seed
+        """The text that `sample` gives, character by character, without `prime`.
+
+        With `length` None and not `until_eos`, it never ends.
+        """
+        seeds = [(_seed(seed), 0)]
+        for chosen in self._generate(seeds, length, prime, until_eos, decoding):
+            yield self.vocabulary.character(int(chosen[0]))
+
+    def _generate(
+        self,
+        seeds: list[tuple[int, int]],
+        length: int | None,
+        prime: str,
+        until_eos: bool | None,
+        decoding: dict[str, float | int | bool],
+    ) -> Iterator[Any]:
+        if length is not None:
+            _require_count("length", length)
         values = check_decoding(decoding)
         ids = self.vocabulary.encode(prime)
-        for chosen in generate(self.model, ids, values, [(seed, 0)], length):
-            yield self.vocabulary.character(int(chosen[0]))
+        return generate(self.model, ids, values, seeds, length, self._ends(until_eos))
+
+    def _ends(self, until_eos: bool | None) -> bool:
+        return self.checkpoint.lines if until_eos is None else until_eos
 
     def score(self, texts: Sequence[str], eos: bool | None = None) -> list[Score]:
         """How probable each text is, read from its beginning.
 
+        An empty text whose end is not predicted has a score of no characters: 0 nats.
+
         Args:
             texts: any texts; characters outside the vocabulary count as UNK.
             eos: whether the text's end is predicted too; None: if the model was trained on lines.
+
+        Raises:
+            TypeError: `texts` is a single text, not a list of texts.
         """
-        return score_documents(self.model, self._documents(texts, eos))
+        return score_documents(self.model, self._documents(_texts(texts), eos))
 
     def score_characters(
         self, texts: Sequence[str], eos: bool | None = None
     ) -> list[CharacterScores]:
-        """The log-probability (nats) of every character of each text."""
-        scores = score_characters(self.model, self._documents(texts, eos))
+        """The log-probability (nats) of every character of each text; arguments as in `score`."""
+        given = _texts(texts)
+        scores = score_characters(self.model, self._documents(given, eos))
         return [
             CharacterScores((*text, *[""] * (len(values) - len(text))), tuple(values.tolist()))
-            for text, values in zip(texts, scores, strict=True)
+            for text, values in zip(given, scores, strict=True)
         ]
 
-    def _documents(self, texts: Sequence[str], eos: bool | None) -> Documents:
+    def _documents(self, texts: list[str], eos: bool | None) -> Documents:
         with_eos = self.checkpoint.lines if eos is None else eos
         ending = [EOS] if with_eos else []
         pieces = [np.append(self.vocabulary.encode(text), ending) for text in texts]
@@ -156,36 +232,56 @@ class TrainedModel:
     def evaluate(
         self, corpora: Sequence[str | Path], encoding: str = "utf-8", errors: str = "strict"
     ) -> Score:
-        """How probable whole corpora are: files, directories or "-", read as in training.
+        """How probable whole corpora are, read as in training.
+
+        Args:
+            corpora: files, directories or "-" for standard input.
+            encoding: of the files.
+            errors: "strict" refuses bytes that are not text; "replace" reads U+FFFD for them.
 
         Raises:
             CorpusError: one cannot be read.
+            TypeError: `corpora` is a single name, not a list of names.
         """
+        names = [str(name) for name in _list_of("files", (str, Path), corpora)]
         reading = Reading(self.checkpoint.lines, encoding, errors)
-        names = [str(name) for name in corpora]
         corpus = load_corpus(names, reading, vocabulary=self.vocabulary)
         return evaluate_documents(self.model, corpus.documents())
 
-    def training_text(self, corpus: str | None = None) -> str:
+    def training_text(
+        self, corpus: str | None = None, encoding: str | None = None, errors: str | None = None
+    ) -> str:
         """The corpus that the model was trained on, to compare samples with.
 
         Args:
             corpus: where it is; None: in the cache of encoded corpora.
+            encoding: of that file; None: as in training.
+            errors: "strict" or "replace"; None: as in training.
 
         Raises:
             CorpusError: it is no longer in the cache, or cannot be read.
         """
         if corpus is not None:
-            reading = Reading(lines=self.checkpoint.lines)
-            return self.vocabulary.decode(
-                load_corpus([corpus], reading, vocabulary=self.vocabulary).ids
-            )
+            reading = self._training_reading(encoding, errors)
+            found = load_corpus([corpus], reading, vocabulary=self.vocabulary)
+            return self.vocabulary.decode(found.ids)
         digest = str(self.checkpoint.corpus.get("digest"))
         settings = self.checkpoint.training.get("settings", {})
         ids = find_encoded(digest, settings.get("min_count", 1))
         if ids is None:
-            raise CorpusError("the training text is no longer cached; name it with --corpus")
+            raise CorpusError(
+                "the training text is no longer cached; name it with ", Parameter("corpus")
+            )
         return self.vocabulary.decode(ids)
+
+    def _training_reading(self, encoding: str | None, errors: str | None) -> Reading:
+        requested = self.checkpoint.training.get("requested")
+        known = requested if isinstance(requested, dict) else {}
+        encoding = encoding or str(known.get("encoding", Reading.encoding))
+        errors = errors or known.get("errors")
+        return Reading(
+            self.checkpoint.lines, encoding, errors if errors in ERRORS else Reading.errors
+        )
 
     def require_known(self, text: str) -> None:
         """Raise VocabularyError if `text` has characters outside the vocabulary."""
@@ -194,11 +290,35 @@ class TrainedModel:
             shown = " ".join(repr(character) for character in unknown[:10])
             raise VocabularyError(
                 f"{len(unknown)} distinct characters are not in the model's vocabulary ({shown}); "
-                "leave them out, or drop --strict to count them as unknown"
+                "leave them out"
             )
 
 
 def new_seed() -> int:
-    """A seed nobody has chosen."""
+    """A random seed, for where none was chosen."""
     return secrets.randbelow(2**32)
 
+
+def _seed(given: int | None) -> int:
+    if given is None:
+        return new_seed()
+    _require_count("seed", given)
+    return given
+
+
+def _require_count(name: str, value: int) -> None:
+    if value < 0:
+        raise SettingsError(Parameter(name), f" must be 0 or more, not {value:,}")
+
+
+def _texts(given: Sequence[str]) -> list[str]:
+    return _list_of("texts", (str,), given)
+
+
+def _list_of(what: str, types: tuple[type, ...], given: Any) -> list[Any]:
+    """`given` as a list; TypeError if it is a single string, which Python would take for many."""
+    if not isinstance(given, types) and isinstance(given, Iterable):
+        listed = list(given)
+        if all(isinstance(each, types) for each in listed):
+            return listed
+    raise TypeError(f"give a list of {what}, not {given!r:.80}")

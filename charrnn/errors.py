@@ -1,4 +1,4 @@
-"""The mistakes charrnn can explain to a user. Knows nothing about where they are raised or shown.
+"""Errors that a user can fix. Knows nothing of where they are raised or shown.
 
 Every message is one line that names the offending value and says what to do about it.
 """
@@ -6,8 +6,36 @@ Every message is one line that names the offending value and says what to do abo
 from __future__ import annotations
 
 
+class Parameter(str):
+    """The name of a parameter in a message: `top_k` in Python, `--top-k` on the command line."""
+
+    __slots__ = ()
+
+    @property
+    def option(self) -> str:
+        """The name as an option of the command line."""
+        return "--" + self.replace("_", "-")
+
+
 class CharRNNError(Exception):
-    """Base of every error that is the user's to mend; the command line shows it in one line."""
+    """Base of every error that a user can fix; the command line shows it in one line.
+
+    Args:
+        parts: the message, in as many pieces as it takes to mark each Parameter in it.
+    """
+
+    def __init__(self, *parts: str) -> None:
+        super().__init__(*parts)
+        self.parts = parts
+
+    def __str__(self) -> str:
+        return "".join(self.parts)
+
+    def for_command_line(self) -> str:
+        """The message with parameters as options."""
+        return "".join(
+            part.option if isinstance(part, Parameter) else part for part in self.parts
+        )
 
 
 class CorpusError(CharRNNError):
@@ -15,7 +43,7 @@ class CorpusError(CharRNNError):
 
 
 class VocabularyError(CharRNNError):
-    """A set of characters that is no vocabulary, or a character outside the vocabulary."""
+    """Characters that make no vocabulary, or a character outside the vocabulary."""
 
 
 class CheckpointError(CharRNNError):
@@ -27,4 +55,4 @@ class SettingsError(CharRNNError):
 
 
 class TrainingError(CharRNNError):
-    """A run that cannot start, go on, or has diverged."""
+    """A run that cannot start, cannot go on, or has diverged."""

@@ -15,7 +15,16 @@ from hypothesis import settings
 import tests.one_thread  # noqa: F401 - first of all that may import NumPy
 from charrnn.cli import main as cli
 from tests.faults.support import Launcher
-from tests.support import REPOSITORY, Result, Trained, names, prose, run_process, train_process
+from tests.support import (
+    REPOSITORY,
+    Result,
+    Trained,
+    later_wins,
+    names,
+    prose,
+    run_process,
+    train_process,
+)
 
 # The same examples every time, and no time limit for a machine that is busy.
 settings.register_profile("charrnn", deadline=None, max_examples=60, derandomize=True)
@@ -56,7 +65,7 @@ def charrnn(capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.Monke
         raw = stdin.encode() if isinstance(stdin, str) else stdin
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(raw), "utf-8"))
         capfdbinary.readouterr()
-        status = cli.run([str(argument) for argument in arguments])
+        status = cli.run(later_wins(arguments))
         captured = capfdbinary.readouterr()
         return Result(status, captured.out.decode(), captured.err.decode())
 

@@ -8,7 +8,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from charrnn.models.checkpoint import Checkpoint
 from charrnn.models.interface import LogProbabilities, Rows, Tokens
 from charrnn.models.numpy_rnn import NumpyRNN
 from charrnn.text.vocabulary import Vocabulary
+from charrnn.training.settings import Settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 QUICK = (
@@ -29,6 +30,26 @@ QUICK = (
     *("--seed", "1", "--device", "cpu"),
 )
 """Options of `train` for a model that is trained in a moment, the same on every machine."""
+REPLACEABLE = {"--device", *(f"--{field.name.replace('_', '-')}" for field in fields(Settings))}
+
+
+def later_wins(arguments: Sequence[str | Path]) -> list[str]:
+    """`arguments` of a command; of a setting of `train` that is given again, the last alone.
+
+    So that a test can add to QUICK what it wants otherwise: charrnn refuses options given twice.
+    """
+    words = [str(argument) for argument in arguments]
+    if words[:1] != ["train"]:
+        return words
+    kept: list[tuple[str, list[str]]] = []
+    while words:
+        name, _, value = words[0].partition("=")
+        size = 2 if name in REPLACEABLE and not value else 1
+        if name in REPLACEABLE:
+            kept = [each for each in kept if each[0] != name]
+        kept.append((name, words[:size]))
+        words = words[size:]
+    return [word for _, each in kept for word in each]
 
 
 @dataclass(frozen=True)
@@ -54,7 +75,7 @@ def run_process(
 ) -> Result:
     """Run the command line in a process of its own; nothing is translated on the way."""
     done = subprocess.run(
-        [sys.executable, *python, "-m", "charrnn", *map(str, arguments)],
+        [sys.executable, *python, "-m", "charrnn", *later_wins(arguments)],
         input=stdin.encode() if isinstance(stdin, str) else stdin,
         capture_output=True,
         env={**os.environ, **(env or {})},

@@ -6,6 +6,7 @@ import time
 
 import click
 
+from charrnn.cli.command import Command, PathName
 from charrnn.cli.options import (
     checkpoint_option,
     device_option,
@@ -17,8 +18,8 @@ from charrnn.cli.options import (
 from charrnn.cli.terminal import Output
 
 
-@click.command(name="evaluate")
-@click.argument("corpora", nargs=-1, required=True, metavar="CORPUS...")
+@click.command(cls=Command, name="evaluate")
+@click.argument("corpora", nargs=-1, required=True, type=PathName(), metavar="CORPUS...")
 @checkpoint_option
 @encoding_options
 @device_option
@@ -39,9 +40,9 @@ def command(
     """
     output = Output()
     model = open_model(checkpoint, device, no_ngram)
-    begun = time.monotonic()
+    started = time.monotonic()
     score = model.evaluate(corpora, encoding, errors)
-    seconds = time.monotonic() - begun
+    seconds = time.monotonic() - started
     figures = score.figures() | {
         "seconds": seconds,
         "characters_per_second": score.characters / max(seconds, 1e-9),

@@ -1,4 +1,4 @@
-"""The command `charrnn`: finds the subcommand, and turns what goes wrong into one line.
+"""The command `charrnn`: finds the subcommand, and turns every error into one line.
 
 Imports click alone, so that `--help` is instant; each command is a module of its own, imported
 when it is called.
@@ -17,7 +17,14 @@ from typing import Any
 import click
 
 from charrnn import __version__
-from charrnn.cli.terminal import abandon_output, finish_output, note, prepare_streams
+from charrnn.cli.terminal import (
+    STANDARD_OUTPUT,
+    abandon_output,
+    finish_output,
+    naming_standard_output,
+    note,
+    prepare_streams,
+)
 from charrnn.errors import CharRNNError, SettingsError
 from charrnn.platform import EXIT_STATUS
 
@@ -60,8 +67,13 @@ class Commands(click.Group):
             ctx.fail(f"No such command {args[0]!r}.{hint}")
         return super().resolve_command(ctx, args)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does, which writes --help and --version here."""
+        with naming_standard_output():
+            return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
-        """As click does; but where the reader of stdout has left, end without an error."""
+        """As click does; if the reader of stdout has left, end without an error."""
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
@@ -97,10 +109,11 @@ def main() -> None:
 
 
 def writes_one_text(arguments: list[str]) -> bool:
-    """Whether a command goes character by character, a vector at a time.
+    """Whether a command computes one character of one text at a time: products with a vector.
 
-    A second thread gains little there, and where another process makes it wait, it costs a
-    hundredfold. NumPy asks how many it may use when it is imported, before options are parsed.
+    A second thread gains little there, and where another process keeps it waiting, it makes
+    sampling a hundred times slower. NumPy reads the number of threads when it is imported, before
+    options are parsed.
     """
     return arguments[:1] == ["sample"] and not any(each.startswith("--num") for each in arguments)
 
@@ -120,7 +133,8 @@ def run(  # noqa: PLR0911 - one return for each way to end
             args=arguments, prog_name="charrnn", standalone_mode=False, obj=started
         )
         if sys.stdout is not None:
-            sys.stdout.flush()
+            with naming_standard_output():
+                sys.stdout.flush()
         return status if isinstance(status, int) else 0
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
@@ -135,14 +149,14 @@ def run(  # noqa: PLR0911 - one return for each way to end
         abandon_output()
         return 0
     except SettingsError as error:
-        return _fail(error, USAGE_STATUS)
+        return _fail(error, USAGE_STATUS, error.for_command_line())
     except CharRNNError as error:
-        return _fail(error, 1)
+        return _fail(error, 1, error.for_command_line())
     except MemoryError as error:
         return _fail(error, 1, "out of memory; lower --batch, --hidden, --num or --ngram-order")
     except OSError as error:
         abandon_output()
-        return _fail(error, 1, f"cannot write or read: {error.strerror or error}")
+        return _fail(error, 1, _os_message(error))
     except RuntimeError as error:
         if "out of memory" not in str(error) and "can't allocate memory" not in str(error):
             raise
@@ -160,9 +174,17 @@ def _usage_message(error: click.ClickException) -> str:
     return f"{error.format_message().rstrip('.')}; see {command} --help"
 
 
-def _fail(error: BaseException, status: int, message: str | None = None) -> int:
+def _os_message(error: OSError) -> str:
+    """What could not be read or written, and why."""
+    reason = (error.strerror or str(error)).lower()
+    if error.filename == STANDARD_OUTPUT:
+        return f"cannot write {STANDARD_OUTPUT}: {reason}"
+    return f"cannot read or write {error.filename or 'a file'}: {reason}"
+
+
+def _fail(error: BaseException, status: int, message: str) -> int:
     if os.environ.get(DEBUG_VARIABLE) == "1":
         raise error
     finish_output()
-    note(f"Error: {message or error}")
+    note(f"Error: {message}")
     return status

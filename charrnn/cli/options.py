@@ -1,4 +1,4 @@
-"""Options that several commands share, and what they have in common in using them."""
+"""Options that several commands share, and the steps that follow from them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 import click
 
 from charrnn.api import TrainedModel
+from charrnn.cli.command import PathName
 from charrnn.cli.terminal import note
+from charrnn.errors import VocabularyError
 from charrnn.platform import keep_freed_memory
 from charrnn.text.reading import ERRORS
 
@@ -20,9 +22,10 @@ def checkpoint_option(function: Command) -> Command:
     return click.option(
         "-c",
         "--checkpoint",
+        type=PathName(),
         metavar="PATH",
-        help="A run directory or a model.safetensors. Default: $CHARRNN_CHECKPOINT, else the run "
-        "trained last in checkpoints/.",
+        help="A run directory or a model.safetensors.  [default: $CHARRNN_CHECKPOINT, else the "
+        "run trained last in checkpoints/]",
     )(function)
 
 
@@ -56,7 +59,7 @@ def encoding_options(function: Command) -> Command:
         type=click.Choice(ERRORS),
         default=ERRORS[0],
         show_default=True,
-        help="Refuse bytes that are no text, or read each as U+FFFD.",
+        help="Refuse bytes that are not text, or read each as U+FFFD.",
     )(function)
     return click.option(
         "--encoding", default="utf-8", show_default=True, help="Of the text files."
@@ -78,7 +81,7 @@ def ngram_option(function: Command) -> Command:
 
 
 def open_model(checkpoint: str | None, device: str, no_ngram: bool) -> TrainedModel:
-    """The model to use; says on stderr which one that is, if it was not named."""
+    """Open the model; name it on stderr if the user did not."""
     keep_freed_memory()
     model = TrainedModel.open(checkpoint, device, not no_ngram)
     if checkpoint is None:
@@ -87,11 +90,15 @@ def open_model(checkpoint: str | None, device: str, no_ngram: bool) -> TrainedMo
 
 
 def check_characters(model: TrainedModel, text: str, strict: bool) -> None:
-    """Refuse, or count on stderr, characters that the model does not know."""
+    """Refuse characters that the model does not know, if `strict`; else count them on stderr."""
     if strict:
-        model.require_known(text)
+        try:
+            model.require_known(text)
+        except VocabularyError as error:
+            raise VocabularyError(f"{error}, or drop --strict to count them as unknown") from None
         return
     unknown = set(model.vocabulary.unknown(text))
     if unknown:
         count = sum(character in unknown for character in text)
-        note(f"{count} unknown characters, read as UNK: {' '.join(sorted(unknown)[:20])}")
+        what = "character" if count == 1 else "characters"
+        note(f"{count:,} unknown {what}, read as UNK: {' '.join(sorted(unknown)[:20])}")

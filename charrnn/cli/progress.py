@@ -1,7 +1,6 @@
-"""What a terminal shows beyond plain lines: the progress of training, and heat maps of scores.
+"""The progress of training, on stderr: a bar on a terminal, plain lines elsewhere.
 
-The only room that imports rich, which never interprets text from a model. Progress goes to stderr;
-a heat map is a result and goes to stdout.
+rich never interprets text from a model.
 """
 
 from __future__ import annotations
@@ -26,8 +25,6 @@ from charrnn.cli.terminal import note, one_line, visible
 
 PLAIN_SECONDS = 5.0
 """Between progress lines where stderr is no terminal."""
-IMPROBABLE_BITS = 8.0
-"""A character of so many bits or more is shown at full heat."""
 
 
 class TrainingDisplay:
@@ -160,14 +157,3 @@ class TrainingDisplay:
             f"{event['best_step']:,}; "
         )
         note(f"done in {event['seconds']:.1f} s: {reached}model in {event['checkpoint']}")
-
-
-def heat_map(characters: tuple[str, ...], log_probabilities: tuple[float, ...]) -> None:
-    """Print the characters, each the redder the less probable it was."""
-    text = Text()
-    for character, value in zip(characters, log_probabilities, strict=True):
-        heat = min(1.0, -value / math.log(2) / IMPROBABLE_BITS)
-        shown = "<EOS>" if character == "" else visible(character)
-        calm = round(255 * (1 - heat))
-        text.append(shown, style=f"rgb(0,0,0) on rgb(255,{calm},{calm})")
-    Console(highlight=False, emoji=False, markup=False, soft_wrap=True).print(text)

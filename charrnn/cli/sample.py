@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import click
 
-from charrnn.api import DEFAULT_LENGTH, SIDE_BY_SIDE, TrainedModel, new_seed
+from charrnn.api import DEFAULT_LENGTH, Sample, TrainedModel, new_seed
+from charrnn.cli.command import Command, PathName
 from charrnn.cli.options import (
     check_characters,
     checkpoint_option,
@@ -22,9 +22,9 @@ from charrnn.cli.options import (
 )
 from charrnn.cli.terminal import Output, note
 from charrnn.errors import SettingsError
-from charrnn.inference.novelty import measure_novelty
+from charrnn.inference.novelty import Novelty, measure_novelty
 from charrnn.inference.sampling import STRATEGIES, check_decoding
-from charrnn.text.reading import Source
+from charrnn.text.reading import ERRORS, Source
 
 
 def strategy_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -42,27 +42,48 @@ def strategy_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-@click.command(name="sample")
+@click.command(cls=Command, name="sample")
 @checkpoint_option
 @strategy_options
 @click.option(
     "--length",
     type=click.IntRange(0),
-    help=f"Characters of each text beyond the prime.  [default: {DEFAULT_LENGTH}]",
+    help=f"Characters of each text beyond the prime, at most.  [default: {DEFAULT_LENGTH}]",
+)
+@click.option(
+    "--until-eos",
+    is_flag=True,
+    help="End each text where the model predicts its end; no limit but --length, if given. A model "
+    "trained with --lines does so anyway.",
 )
 @click.option("--prime", default="", help="Text to go on from; - reads it from stdin.")
-@click.option("--prime-file", metavar="FILE", help="A file with text to go on from.")
-@click.option("--seed", type=click.IntRange(0), help="The same seed gives the same text.")
+@click.option(
+    "--prime-file", type=PathName(), metavar="FILE", help="A file with text to go on from."
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    help="The same seed, options and --num give the same texts on the same machine.  "
+    "[default: another one every time]",
+)
 @click.option("--num", type=click.IntRange(0), default=1, show_default=True, help="How many texts.")
-@click.option("--until-eos", is_flag=True, help="No limit but --length, if given: go on until EOS.")
 @click.option(
     "--novelty",
     is_flag=True,
-    help="Say how much of each text is copied from the training text: its longest run of "
-    "characters that stands there, and the share of its 20-character windows that do.",
+    help="Say on stderr how much of each text is copied from the training text: the longest run of "
+    "characters found there, and the share of 20-character windows found there.",
 )
 @click.option(
-    "--corpus", metavar="PATH", help="The training text for --novelty, if no longer in the cache."
+    "--corpus",
+    type=PathName(),
+    metavar="PATH",
+    help="The training text for --novelty, if it is no longer in the cache.",
+)
+@click.option("--encoding", help="Encoding of --corpus.  [default: as in training]")
+@click.option(
+    "--errors",
+    type=click.Choice(ERRORS),
+    help="What becomes of bytes of --corpus that are not text.  [default: as in training]",
 )
 @device_option
 @ngram_option
@@ -72,13 +93,15 @@ def strategy_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def command(
     checkpoint: str | None,
     length: int | None,
+    until_eos: bool,
     prime: str,
     prime_file: str | None,
     seed: int | None,
     num: int,
-    until_eos: bool,
     novelty: bool,
     corpus: str | None,
+    encoding: str | None,
+    errors: str | None,
     device: str,
     no_ngram: bool,
     strict: bool,
@@ -88,10 +111,11 @@ def command(
 ) -> None:
     """Write new text from a trained model.
 
-    A text ends after --length characters, or where the model ends it. The prime is part of the
-    text that is printed.
+    A text has --length characters; a model trained with --lines ends it earlier where a line would
+    end. The prime is printed with it.
     """
     check_decoding(decoding)
+    _check_corpus_options(novelty, corpus, encoding or errors)
     output = Output(raw)
     model = open_model(checkpoint, device, no_ngram)
     prime = _read_prime(prime, prime_file)
@@ -101,22 +125,23 @@ def command(
     if seed is None:
         seed = new_seed()
         note(f"seed: {seed}")
-    training_text = model.training_text(corpus) if novelty else None
+    training_text = model.training_text(corpus, encoding, errors) if novelty else None
+    options: dict[str, Any] = {
+        "length": length, "prime": prime, "seed": seed, "until_eos": until_eos or None, **decoding
+    }
     if num == 1 and not as_json and not novelty:
-        _stream(model, output, length, prime, seed, decoding)
+        _stream(model, output, **options)
         return
-    texts = _texts(model, num, length, prime, seed, decoding)
-    for number, text in enumerate(texts):
-        made = text[len(prime) :]
+    for number, sample in enumerate(model.samples(range(num), **options)):
+        made = sample.text[len(prime) :]
         copied = None if training_text is None else measure_novelty(made, training_text)
         if as_json:
-            record = {"text": text, "seed": seed, "number": number, "characters": len(made)}
-            figures = {} if copied is None else asdict(copied)
-            output.record({**record, **figures, "checkpoint": str(model.path)})
+            facts = {"seed": seed, "number": number, "characters": len(made)}
+            output.record({**_facts(sample, copied), **facts, "checkpoint": str(model.path)})
             continue
         if number and not model.checkpoint.lines:
             output.write("\n")
-        output.line(text)
+        output.line(sample.text)
         if copied is not None:
             note(
                 f"longest run that stands in the corpus: {copied.longest_run} characters; "
@@ -124,33 +149,23 @@ def command(
             )
 
 
-def _stream(
-    model: TrainedModel,
-    output: Output,
-    length: int | None,
-    prime: str,
-    seed: int,
-    decoding: dict[str, float | int | bool],
-) -> None:
-    output.write(prime)
-    for character in model.stream(length, prime, seed, **decoding):
+def _check_corpus_options(novelty: bool, corpus: str | None, how_to_read: str | None) -> None:
+    if corpus is not None and not novelty:
+        raise SettingsError("--corpus is for --novelty; give both")
+    if how_to_read is not None and corpus is None:
+        raise SettingsError("--encoding and --errors are for --corpus; give that too")
+
+
+def _stream(model: TrainedModel, output: Output, **options: Any) -> None:
+    output.write(options["prime"])
+    for character in model.stream(**options):
         output.write(character)
-    if length != 0 or prime:
+    if options["length"] != 0 or options["prime"]:
         output.write("\n")
 
 
-def _texts(
-    model: TrainedModel,
-    num: int,
-    length: int | None,
-    prime: str,
-    seed: int,
-    decoding: dict[str, float | int | bool],
-) -> Iterator[str]:
-    """All texts, made some side by side, so that they appear before all are done."""
-    for begin in range(0, num, SIDE_BY_SIDE):
-        numbers = range(begin, min(num, begin + SIDE_BY_SIDE))
-        yield from model.sample_numbers(numbers, length, prime, seed, **decoding)
+def _facts(sample: Sample, copied: Novelty | None) -> dict[str, Any]:
+    return {**asdict(sample), **({} if copied is None else asdict(copied))}
 
 
 def _read_prime(prime: str, prime_file: str | None) -> str:
@@ -159,7 +174,7 @@ def _read_prime(prime: str, prime_file: str | None) -> str:
     name = "-" if prime == "-" else prime_file
     if name is None:
         return prime
-    source = Source(name if name == "-" else str(Path(name)))
+    source = Source(name)
     try:
         blocks = [block.tobytes().decode("utf-32-le") for block in source.code_points("utf-8")]
     finally:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
-from itertools import islice
+from collections.abc import Iterator
+from itertools import chain, islice
+from typing import Any
 
 import click
 
-from charrnn.api import TrainedModel
+from charrnn.api import CharacterScores, TrainedModel
+from charrnn.cli.command import Command, PathName
 from charrnn.cli.options import (
     check_characters,
     checkpoint_option,
@@ -17,31 +20,31 @@ from charrnn.cli.options import (
     open_model,
     strict_option,
 )
-from charrnn.cli.terminal import Output, one_line
+from charrnn.cli.terminal import Output, note, one_line
 from charrnn.errors import SettingsError
-from charrnn.text.reading import lines
+from charrnn.inference.scoring import FIGURES, Score
+from charrnn.text.reading import line_batches
 
 TEXTS_AT_ONCE = 4096
-COLUMNS = (
-    "log_probability",
-    "nats_per_character",
-    "bits_per_character",
-    "perplexity",
-    "characters",
-    "unknown_characters",
-)
 
 
-@click.command(name="score")
+@click.command(cls=Command, name="score")
 @click.argument("texts", nargs=-1, metavar="[TEXT]... | -")
-@click.option("-f", "--file", "file", metavar="FILE", help="Score each line of FILE.")
+@click.option(
+    "-f", "--file", "file", type=PathName(), metavar="FILE", help="Score each line of FILE."
+)
 @checkpoint_option
 @click.option(
     "--eos/--no-eos",
     default=None,
-    help="Whether to predict the text's end too. Default: if the model was trained with --lines.",
+    help="Whether the end of the text is predicted too.  [default: if the model was trained with "
+    "--lines]",
 )
-@click.option("--per-character", is_flag=True, help="Each character's probability too.")
+@click.option(
+    "--per-character",
+    is_flag=True,
+    help="The log-probability of each character too; on a terminal a heat map with nats.",
+)
 @device_option
 @ngram_option
 @strict_option
@@ -59,18 +62,33 @@ def command(
 ) -> None:
     """Say how probable each TEXT is; - reads one text a line from stdin.
 
-    Logarithms are natural (nats); bits and perplexity are per character.
+    Logarithms are natural (nats); bits and perplexity are per character. Empty texts are skipped.
     """
     if bool(texts) == (file is not None):
         raise SettingsError("give texts, or - for stdin, or --file FILE")
     output = Output()
     model = open_model(checkpoint, device, no_ngram)
     if not as_json:
-        output.line("\t".join((*COLUMNS, "text")))
-    source = lines("-" if file is None else file) if file or texts == ("-",) else iter(texts)
+        output.line("\t".join((*FIGURES, "text")))
+    empty = 0
+    for batch in _batches(texts, file):
+        known = [text for text in batch if text]
+        empty += len(batch) - len(known)
+        check_characters(model, "".join(known), strict)
+        _print_scores(model, output, known, eos, per_character, as_json)
+        output.flush()
+    if empty:
+        note(f"{empty:,} empty {'text' if empty == 1 else 'texts'} skipped")
+
+
+def _batches(texts: tuple[str, ...], file: str | None) -> Iterator[list[str]]:
+    """The texts to score, TEXTS_AT_ONCE at a time; those of stdin as they arrive."""
+    if file == "-" or texts == ("-",):
+        yield from line_batches("-")
+        return
+    source = iter(texts) if file is None else chain.from_iterable(line_batches(file))
     while batch := list(islice(source, TEXTS_AT_ONCE)):
-        check_characters(model, "".join(batch), strict)
-        _print_scores(model, output, batch, eos, per_character, as_json)
+        yield batch
 
 
 def _print_scores(
@@ -84,30 +102,30 @@ def _print_scores(
     scores = model.score(texts, eos)
     characters = model.score_characters(texts, eos) if per_character else [None] * len(texts)
     for text, score, each in zip(texts, scores, characters, strict=True):
-        figures = score.figures()
         if as_json:
-            record = {"text": text, **figures, "checkpoint": str(model.path)}
-            if each is not None:
-                record["per_character"] = [
-                    {"character": character, "log_probability": value}
-                    for character, value in zip(
-                        each.characters, each.log_probabilities, strict=True
-                    )
-                ]
-            output.record(record)
+            output.record(
+                {"text": text, **_facts(score, each), "checkpoint": str(model.path)}
+            )
             continue
-        output.line("\t".join([*(f"{figures[name]:.6g}" for name in COLUMNS), one_line(text)]))
+        figures = (f"{value:.6g}" for value in score.figures().values())
+        output.line("\t".join([*figures, one_line(text)]))
         if each is not None:
-            _print_characters(output, each.characters, each.log_probabilities)
+            _print_characters(output, each)
 
 
-def _print_characters(
-    output: Output, characters: tuple[str, ...], values: tuple[float, ...]
-) -> None:
+def _facts(score: Score, characters: CharacterScores | None) -> dict[str, Any]:
+    if characters is None:
+        return score.figures()
+    pairs = zip(characters.characters, characters.log_probabilities, strict=True)
+    parts = [{"character": character, "log_probability": value} for character, value in pairs]
+    return {**score.figures(), "per_character": parts}
+
+
+def _print_characters(output: Output, scores: CharacterScores) -> None:
     if sys.stdout.isatty():
-        from charrnn.cli.progress import heat_map
+        from charrnn.cli.heat_map import print_heat_map
 
-        heat_map(characters, values)
-        return
-    for character, value in zip(characters, values, strict=True):
+        if print_heat_map(scores.characters, scores.log_probabilities):
+            return
+    for character, value in zip(scores.characters, scores.log_probabilities, strict=True):
         output.line(f"{value:.6g}\t{one_line(character) or '<EOS>'}")

@@ -1,6 +1,6 @@
 """Plain streams: results on stdout, notes on stderr. Knows no colours, tables or progress bars.
 
-Text from a model or a file never reaches a terminal with control characters raw.
+Control characters in text from a model or a file are made visible before they reach a terminal.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ import math
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 from charrnn.errors import CharRNNError
 
 FLUSH_SECONDS = 0.1
+STANDARD_OUTPUT = "standard output"
 BIDIRECTIONAL = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 
 
@@ -45,16 +47,16 @@ def one_line(text: str) -> str:
 
 
 class ClosedOutput(io.TextIOBase):
-    """Stands for a standard output that was closed before the program began."""
+    """Stands for a standard output that was closed before the program started."""
 
     closed = True
 
     def write(self, text: str) -> int:
-        """Refuse: otherwise a result would vanish without a word."""
-        raise CharRNNError(f"standard output is closed; redirect it to a file or {os.devnull}")
+        """Refuse: otherwise a result would be lost without notice."""
+        raise CharRNNError(f"{STANDARD_OUTPUT} is closed; redirect it to a file or {os.devnull}")
 
     def flush(self) -> None:
-        """Do nothing; there is nothing."""
+        """Do nothing: nothing was written."""
 
 
 class Output:
@@ -65,6 +67,7 @@ class Output:
 
     Raises:
         CharRNNError: standard output is closed.
+        OSError: later, from every method: it cannot be written; `filename` says that it is meant.
     """
 
     def __init__(self, raw: bool = False) -> None:
@@ -77,10 +80,10 @@ class Output:
 
     def write(self, text: str) -> None:
         """Write text from a model; it appears at once, or nearly so."""
-        self._stream.write(visible(text) if self._translate else text)
         now = time.monotonic()
-        if self._terminal or now - self._flushed > FLUSH_SECONDS:
-            self._stream.flush()
+        flush = self._terminal or now - self._flushed > FLUSH_SECONDS
+        self._put(visible(text) if self._translate else text, flush)
+        if flush:
             self._flushed = now
 
     def line(self, text: str) -> None:
@@ -93,26 +96,45 @@ class Output:
             name: None if isinstance(value, float) and not math.isfinite(value) else value
             for name, value in record.items()
         }
-        self._stream.write(json.dumps(written) + "\n")
-        self._stream.flush()
+        self._put(json.dumps(written) + "\n", flush=True)
+
+    def flush(self) -> None:
+        """Let what was written appear now."""
+        self._put("", flush=True)
+
+    def _put(self, text: str, flush: bool) -> None:
+        with naming_standard_output():
+            self._stream.write(text)
+            if flush:
+                self._stream.flush()
+
+
+@contextmanager
+def naming_standard_output() -> Iterator[None]:
+    """Let an OSError, which does not know what could not be written, say so in `filename`."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = STANDARD_OUTPUT
+        raise
 
 
 def note(message: str) -> None:
-    """Tell the user something that is not the result: one line on stderr."""
+    """Write one line to stderr: something the user should know that is not the result."""
     if sys.stderr is not None:
         try:
             sys.stderr.write(one_line(message) + "\n")
             sys.stderr.flush()
-        except OSError:  # nobody reads notes any more; that is no reason to stop
+        except OSError:  # a note that nobody can read is no reason to stop
             _abandon(sys.stderr)
 
 
 def prepare_streams() -> None:
-    """Let no character be unwritable: what an encoding lacks is written as an escape."""
+    """Make every character writable: what the encoding of a stream lacks becomes an escape."""
     # A file that is opened later must not become a standard stream that was closed.
-    while (nowhere := os.open(os.devnull, os.O_RDWR)) < 3:
+    while (null := os.open(os.devnull, os.O_RDWR)) < 3:
         pass
-    os.close(nowhere)
+    os.close(null)
     for stream in (sys.stdout, sys.stderr):
         if stream is not None and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -121,7 +143,7 @@ def prepare_streams() -> None:
 
 
 def finish_output() -> None:
-    """Write what is still buffered; if nobody takes it any more, forget it."""
+    """Write what is still buffered; drop it if that fails."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -130,13 +152,13 @@ def finish_output() -> None:
 
 
 def abandon_output() -> None:
-    """Forget what is still buffered for a reader that is gone, lest the interpreter complain."""
+    """Drop what is still buffered for a reader that has left; the interpreter would complain."""
     _abandon(sys.stdout)
 
 
 def _abandon(stream: TextIO) -> None:
     try:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
     except (OSError, ValueError, AttributeError):
         return

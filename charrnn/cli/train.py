@@ -1,4 +1,4 @@
-"""`charrnn train`: options into an order, events onto the terminal."""
+"""`charrnn train`: from options to a TrainingRequest, from events to the terminal."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from charrnn.cli.command import Command, PathName
 from charrnn.cli.options import encoding_options
 from charrnn.cli.terminal import Output, note
 from charrnn.errors import SettingsError
@@ -24,29 +25,29 @@ from charrnn.training.settings import DEFAULTS, DEVICES, NO_NETWORK, PRECISIONS,
 CHOICES = {"cell": (*CELLS, NO_NETWORK), "precision": PRECISIONS}
 SPIN_COUNT = "1000"
 CHOSEN = "chosen"
-"""Default of a setting that is chosen from the budget, the corpus and the machine."""
+"""Default of a setting that is chosen from the time, the corpus and the machine; see plan.py."""
 SETTINGS = {
     "cell": ("Recurrent cell.", ""),
-    "layers": ("Recurrent layers.", CHOSEN),
-    "hidden": ("Width of each.", CHOSEN),
-    "embedding": ("Width of a character's vector.", ""),
-    "dropout": ("Probability of zeroing a unit in training.", CHOSEN),
-    "chunk": ("Characters per step of back-propagation through time.", CHOSEN),
-    "batch": ("Texts side by side.", CHOSEN),
+    "layers": ("Recurrent layers.", ""),
+    "hidden": ("Hidden units of each layer.", CHOSEN),
+    "embedding": ("Width of the vector that stands for a character.", ""),
+    "dropout": ("Probability of zeroing a hidden unit in training.", CHOSEN),
+    "chunk": ("Characters that each gradient flows back through.", CHOSEN),
+    "batch": ("Stretches of text in each training step.", ""),
     "muon_rate": ("Peak learning rate of the recurrent layers' matrices (Muon).", ""),
     "rate": ("Peak learning rate of everything else (AdamW).", ""),
-    "weight_decay": ("Of matrices, per unit of learning rate.", ""),
-    "clip": ("The gradient's norm is clipped to this.", ""),
-    "warmup": ("Fraction of the run in which the rates rise.", ""),
+    "weight_decay": ("Weight decay of the matrices, times the learning rate.", ""),
+    "clip": ("Largest norm of the gradient; a larger one is scaled down.", ""),
+    "warmup": ("Fraction of the run in which the learning rates rise.", ""),
     "validate_every": ("Steps between validations.", CHOSEN),
     "patience": ("Validations without a new best before stopping; 0: never.", ""),
     "validation": ("Fraction of each corpus held out to validate on; more of a short one.", CHOSEN),
-    "min_count": ("Characters rarer than this become UNK.", ""),
-    "ngram_order": ("Of the n-gram model beside the network; 0: none.", ""),
-    "precision": ("Of the matrix products in training.", CHOSEN),
+    "min_count": ("Characters that occur less often than this are read as unknown.", ""),
+    "ngram_order": ("Order of the n-gram model beside the network; 0: none.", ""),
+    "precision": ("Number format of the matrix products in training.", CHOSEN),
     "seed": ("The same seed gives the same run.", ""),
 }
-"""Field of Settings -> help, and how its default comes about if not from Settings."""
+"""Field of Settings -> help, and CHOSEN unless the default is the one in Settings."""
 
 
 def setting_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -67,20 +68,29 @@ def setting_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-@click.command(name="train")
-@click.argument("corpora", nargs=-1, required=True, metavar="CORPUS...")
+class TrainCommand(Command):
+    """`train`, which never suggests what destroys a model."""
+
+    answers = dict.fromkeys(
+        ("--resume", "--continue"), "not needed: the same command goes on with an unfinished run"
+    )
+    never_suggested = frozenset({"--fresh"})
+
+
+@click.command(cls=TrainCommand, name="train")
+@click.argument("corpora", nargs=-1, required=True, type=PathName(), metavar="CORPUS...")
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=PathName(path_type=Path),
     metavar="RUN_DIRECTORY",
     help="Where the run goes.  [default: checkpoints/<name of the corpus>]",
 )
-@click.option("--minutes", type=float, help="Train for this long, all in all.  [default: 5]")
-@click.option("--epochs", type=float, help="Read the training text this often.")
-@click.option("--steps", type=int, help="Update the weights this often.")
-@click.option("--fresh", is_flag=True, help="Start over, whatever is in the run directory.")
-@click.option("--lines", is_flag=True, help="Each line is a text of its own (names, titles).")
+@click.option("--minutes", type=float, help="Take this long, start and end included.  [default: 5]")
+@click.option("--epochs", type=float, help="Read the training text so many times.")
+@click.option("--steps", type=int, help="Update the weights so many times.")
+@click.option("--fresh", is_flag=True, help="Start over, and replace the run that is there.")
+@click.option("--lines", is_flag=True, help="Each line is a text of its own, such as a name.")
 @encoding_options
 @click.option(
     "--device",
@@ -90,7 +100,7 @@ def setting_options(function: Callable[..., Any]) -> Callable[..., Any]:
     help="Where to train.",
 )
 @setting_options
-@click.option("--raw", is_flag=True, help="Leave control characters in live samples raw.")
+@click.option("--raw", is_flag=True, help="Leave control characters in live samples as they are.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 @click.option("--json", "as_json", is_flag=True, help="Events as JSON lines on stdout.")
 @click.pass_obj
@@ -114,8 +124,8 @@ def command(
 ) -> int:
     """Train a model on CORPUS: files, directories of *.txt, or - for stdin.
 
-    The same command again goes on with an interrupted run. Size, batch and steps are chosen from
-    --minutes and the machine, unless given.
+    The same command again goes on with an interrupted run. What is "chosen" below depends on
+    --minutes, the text and the speed of the machine.
     """
     requested = {name: value for name, value in settings.items() if value is not None}
     Settings(**requested)  # refuse what is out of range before anything slow
@@ -156,7 +166,7 @@ def command(
 
 
 def _listener(as_json: bool, quiet: bool, raw: bool) -> Any:
-    """What is done with events: printed as JSON, shown, or only warnings kept."""
+    """What is done with events: written as JSON, dropped, or shown."""
     if as_json:
         return nullcontext(Output().record)
     if quiet:

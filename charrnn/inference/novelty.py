@@ -1,6 +1,6 @@
-"""How much of a text stands word for word in another. Knows plain text only, not models.
+"""How much of a text is copied from another. Knows plain text only, not models.
 
-A model that copies its corpus scores well and writes nothing new; this tells the two apart.
+A model that copies its corpus scores well and writes nothing new; this shows the difference.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ class Novelty:
     """What a text shares with the training text.
 
     Attributes:
-        longest_run: the longest run of characters that stands in both.
-        copied_windows: share of the text's stretches of WINDOW characters that do, 0 to 1.
+        longest_run: length of the longest run of characters found in both.
+        copied_windows: share of the text's windows of WINDOW characters found in both, 0 to 1.
     """
 
     longest_run: int
@@ -31,7 +31,7 @@ def measure_novelty(text: str, training: str) -> Novelty:
 
 
 def _longest_run(text: str, training: str) -> int:
-    """Every start is tried with one character more than the best so far: len(text) searches."""
+    """Each start is tried with one character more than the best so far: 2 * len(text) searches."""
     longest = 0
     for begin in range(len(text)):
         while (

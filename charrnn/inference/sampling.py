@@ -1,7 +1,12 @@
 """Decoding strategies, and generation of new texts with them. Knows ids only, not characters.
 
 A new strategy is one entry in STRATEGIES; the command line derives its option from that entry.
-A seed alone decides a text: not how many are generated beside it.
+
+What decides a text: each text has random numbers of its own, which depend on its seed alone. The
+probabilities that they choose from depend on the model and the decoding, and by their last digits
+(less than 1e-6 in a log-probability, in NumPy) on the machine and on how many texts are computed
+together, because matrix products of different sizes round differently. So equal arguments on one
+machine give equal texts; among another number of texts, a text is almost certainly the same.
 
 Axes: B texts, V vocabulary entries.
 """
@@ -16,16 +21,17 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.errors import SettingsError
+from charrnn.errors import Parameter, SettingsError
 from charrnn.models.interface import LanguageModel, State
 from charrnn.text.vocabulary import EOS, UNK
 
 Weights: TypeAlias = npt.NDArray[np.float64]
-"""Logarithms of unnormalised probabilities (B, V); minus infinity for what is excluded."""
+"""Logarithms of unnormalised probabilities (B, V); minus infinity for excluded characters."""
 
 READ_AT_ONCE = 256
 DRAWS_AT_ONCE = 256
 ENDED = -1
+"""Stands in the place of an id where a text has ended before."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +98,7 @@ STRATEGIES: dict[str, Strategy] = {
         "Below 1 safer text, above 1 bolder; 0 is --argmax.",
         0.8,
         1.0,
-        0.0,
+        0,
         math.inf,
         apply_temperature,
     ),
@@ -103,8 +109,8 @@ STRATEGIES: dict[str, Strategy] = {
         "Draw from the most probable characters that make up P of the probability.",
         1.0,
         1.0,
-        0.0,
-        1.0,
+        0,
+        1,
         keep_top_p,
     ),
     "argmax": Strategy(
@@ -129,22 +135,32 @@ def check_decoding(decoding: Decoding) -> dict[str, float | int | bool]:
     """
     unknown = sorted(decoding.keys() - STRATEGIES.keys())
     if unknown:
-        raise SettingsError(f"unknown decoding strategy {unknown[0]!r}; see {list(STRATEGIES)}")
+        raise SettingsError(
+            f"unknown decoding strategy {unknown[0]!r}; choose from {', '.join(STRATEGIES)}"
+        )
     values = {name: decoding.get(name, entry.default) for name, entry in STRATEGIES.items()}
     for name, value in values.items():
         entry = STRATEGIES[name]
         if not (math.isfinite(value) and entry.low <= value <= entry.high):
-            limit = f"{entry.low:g} or more" if math.isinf(entry.high) else (
-                f"{entry.low:g} to {entry.high:g}"
+            limits = f"{entry.low:,} or more" if math.isinf(entry.high) else (
+                f"{entry.low:,} to {entry.high:,}"
             )
-            raise SettingsError(f"--{name.replace('_', '-')} must be {limit}, not {value:g}")
+            shown = f"{value:g}" if isinstance(value, float) else f"{value:,}"
+            raise SettingsError(Parameter(name), f" must be {limits}, not {shown}")
     return values
 
 
-def shape_distribution(log_probabilities: npt.NDArray[np.float32], decoding: Decoding) -> Weights:
-    """The probabilities (B, V) that characters are drawn with: UNK masked, strategies applied."""
+def shape_distribution(
+    log_probabilities: npt.NDArray[np.float32], decoding: Decoding, until_eos: bool = True
+) -> Weights:
+    """The probabilities (B, V) to draw from: UNK masked, strategies applied.
+
+    Without `until_eos` EOS is masked too, so that a text cannot end.
+    """
     weights = log_probabilities.astype(np.float64)
     weights[..., UNK] = -np.inf
+    if not until_eos:
+        weights[..., EOS] = -np.inf
     for name, value in decoding.items():
         if value != STRATEGIES[name].neutral:
             weights = STRATEGIES[name].apply(weights, value)
@@ -163,18 +179,20 @@ def generate(
     decoding: Decoding,
     seeds: Sequence[Sequence[int]],
     length: int | None,
+    until_eos: bool = True,
 ) -> Iterator[npt.NDArray[np.int64]]:
-    """New texts that go on from `prime`, one character of each at a time.
+    """Continue `prime` with new texts, one character of each at a time.
 
     Args:
         model: what predicts.
         prime: (P,) ids that every text begins with; may be empty.
         decoding: as `check_decoding` returns it.
         seeds: (B,) of the random numbers of each text.
-        length: characters of each text; None for no limit.
+        length: characters of each text, at most; None for no limit.
+        until_eos: whether EOS ends a text; otherwise it is never drawn and the text goes on.
 
     Yields:
-        (B,) the next id of each text; ENDED where it has ended with EOS.
+        (B,) the next id of each text; ENDED where EOS has ended it.
     """
     alive = np.arange(len(seeds))
     log_probabilities, state = _read(model, prime)
@@ -183,13 +201,13 @@ def generate(
     draws = _draws(seeds)
     count = 0
     while len(alive) and (length is None or count < length):
-        probabilities = shape_distribution(log_probabilities, decoding)  # (B', V)
+        probabilities = shape_distribution(log_probabilities, decoding, until_eos)  # (B', V)
         chosen = _choose(probabilities, next(draws)[alive])
         ids = np.full(len(seeds), ENDED)
-        going = chosen != EOS
-        if not going.all():
-            alive, chosen = alive[going], chosen[going]
-            state = model.select(state, np.flatnonzero(going))
+        continuing = chosen != EOS
+        if not continuing.all():
+            alive, chosen = alive[continuing], chosen[continuing]
+            state = model.select(state, np.flatnonzero(continuing))
         ids[alive] = chosen
         if len(alive):
             yield ids
@@ -208,7 +226,7 @@ def _read(model: LanguageModel, prime: npt.NDArray[Any]) -> tuple[npt.NDArray[np
 
 
 def _draws(seeds: Sequence[Sequence[int]]) -> Iterator[npt.NDArray[np.float64]]:
-    """Uniform numbers in [0, 1), one of each text's own (B,) at a time."""
+    """Uniform numbers in [0, 1), one for each text (B,) at a time, from generators of their own."""
     generators = [np.random.default_rng(seed) for seed in seeds]
     while True:
         yield from np.stack([one.random(DRAWS_AT_ONCE) for one in generators], 1)

@@ -31,6 +31,16 @@ MAX_CELLS = 1 << 23
 
 Positions = npt.NDArray[np.int64]
 
+FIGURES = (
+    "log_probability",
+    "nats_per_character",
+    "bits_per_character",
+    "perplexity",
+    "characters",
+    "unknown_characters",
+)
+"""The attributes of a Score that are shown, in this order, under these names everywhere."""
+
 
 @dataclass(frozen=True)
 class Score:
@@ -38,8 +48,8 @@ class Score:
 
     Attributes:
         log_probability: natural logarithm, in nats.
-        characters: how many predictions that is the sum of; EOS is one where it counts.
-        unknown_characters: how many of them were of UNK.
+        characters: how many predictions it is the sum of; EOS is one of them where it counts.
+        unknown_characters: how many of them are of UNK.
     """
 
     log_probability: float
@@ -65,15 +75,8 @@ class Score:
             return math.inf
 
     def figures(self) -> dict[str, float]:
-        """The score under the keys used everywhere."""
-        return {
-            "log_probability": self.log_probability,
-            "nats_per_character": self.nats_per_character,
-            "bits_per_character": self.bits_per_character,
-            "perplexity": self.perplexity,
-            "characters": self.characters,
-            "unknown_characters": self.unknown_characters,
-        }
+        """The score by the names in FIGURES."""
+        return {name: getattr(self, name) for name in FIGURES}
 
 
 @dataclass(frozen=True)

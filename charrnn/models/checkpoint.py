@@ -46,14 +46,14 @@ class Checkpoint:
         corpus: name, digest and sizes of the training text; free-form JSON, for people.
     """
 
-    vocabulary: Vocabulary
+    vocabulary: Vocabulary = field(repr=False)
     lines: bool
     architecture: Architecture | None
-    weights: Mapping[str, Array]
-    ngram: NgramCounts | None = None
-    exponents: Array | None = None
-    training: dict[str, Any] = field(default_factory=dict)
-    corpus: dict[str, Any] = field(default_factory=dict)
+    weights: Mapping[str, Array] = field(repr=False)
+    ngram: NgramCounts | None = field(default=None, repr=False)
+    exponents: Array | None = field(default=None, repr=False)
+    training: dict[str, Any] = field(default_factory=dict, repr=False)
+    corpus: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:

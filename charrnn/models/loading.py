@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from charrnn.errors import SettingsError
+from charrnn.errors import Parameter, SettingsError
 from charrnn.models.architecture import Architecture
 from charrnn.models.checkpoint import Checkpoint
 from charrnn.models.interface import LanguageModel
@@ -26,7 +26,7 @@ def load_model(
     """
     if checkpoint.architecture is None:
         if checkpoint.ngram is None or not use_ngram:
-            raise SettingsError("this model is an n-gram model alone; leave --no-ngram out")
+            raise SettingsError("this model is an n-gram model alone, so it cannot do without it")
         return NgramModel(checkpoint.ngram)
     network = _load_network(checkpoint, checkpoint.architecture, device)
     if checkpoint.ngram is None or checkpoint.exponents is None or not use_ngram:
@@ -42,7 +42,8 @@ def _load_network(
     import torch
 
     if not torch.cuda.is_available():
-        raise SettingsError(f"--device {device}: torch finds no GPU here; use --device cpu")
+        name = Parameter("device")
+        raise SettingsError(name, f" {device}: torch finds no GPU here; use ", name, " cpu")
     from charrnn.models.torch_rnn import TorchRNN
 
     return TorchRNN.from_weights(architecture, dict(checkpoint.weights), device)

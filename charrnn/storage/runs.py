@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from charrnn.errors import CheckpointError
+from charrnn.errors import CheckpointError, Parameter
 from charrnn.storage.files import write_atomically
 from charrnn.storage.tensor_file import REMEDY
 
@@ -38,7 +38,9 @@ def find_checkpoint(given: str | None) -> Path:
         )
     if len(runs) > 1:
         names = ", ".join(str(run) for run in runs)
-        raise CheckpointError(f"there are several models ({names}); name one with --checkpoint")
+        raise CheckpointError(
+            f"there are several models ({names}); name one with ", Parameter("checkpoint")
+        )
     return runs[0]
 
 

@@ -210,11 +210,13 @@ def _recognise_mark(blocks: Iterator[bytes]) -> tuple[str, Iterator[bytes]]:
     return next(announced, "utf-8"), chain([beginning] if beginning else [], blocks)
 
 
-def lines(name: str, encoding: str = "utf-8", errors: str = "strict") -> Iterator[str]:
+def line_batches(
+    name: str, encoding: str = "utf-8", errors: str = "strict"
+) -> Iterator[list[str]]:
     """The lines of a file, or of standard input ("-"), without their ends (LF or CRLF).
 
-    A line of standard input is there as soon as its end has been read. Time is linear, and beyond
-    one block memory holds one line.
+    A batch holds the lines that one read completed, so a line of standard input is there as soon as
+    its end has been read, and many together where they wait. Time is linear.
 
     Raises:
         CorpusError: there is no such text, or it is not in that encoding.
@@ -226,16 +228,17 @@ def lines(name: str, encoding: str = "utf-8", errors: str = "strict") -> Iterato
         yield from _split_lines(decode(source.blocks(), source.name, encoding, errors))
 
 
-def _split_lines(texts: Iterable[str]) -> Iterator[str]:
-    pieces: list[str] = []  # of a line whose end has not been seen
+def _split_lines(texts: Iterable[str]) -> Iterator[list[str]]:
+    pieces: list[str] = []  # of a line whose end has not been read; joined once
     for text in texts:
-        first, *others = text.split("\n")
-        pieces.append(first)
-        for other in others:
-            yield "".join(pieces).removesuffix("\r")
-            pieces = [other]
+        complete, newline, rest = text.rpartition("\n")
+        if newline:
+            joined = "".join([*pieces, complete])
+            yield [line.removesuffix("\r") for line in joined.split("\n")]
+            pieces = []
+        pieces.append(rest)
     if last := "".join(pieces):
-        yield last
+        yield [last]
 
 
 def _arriving(stream: BinaryIO) -> Iterator[bytes]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from charrnn.cli.progress import TrainingDisplay, heat_map
+from charrnn.cli.progress import TrainingDisplay
 from charrnn.training.settings import DEFAULTS
 from tests.support import QUICK, Trained
 
@@ -74,11 +74,6 @@ def test_unknown_events_are_passed_over(capsys: pytest.CaptureFixture[str]) -> N
     assert capsys.readouterr().err == ""
 
 
-def test_markup_in_texts_is_text(capsys: pytest.CaptureFixture[str]) -> None:
-    heat_map(("[", "red", "]", ":smile:", "\x1b", ""), (-0.1,) * 6)
-    assert capsys.readouterr().out == "[red]:smile:^[<EOS>\n"
-
-
 def on_a_terminal(*arguments: str) -> tuple[str, str, int]:
     """stdout and stderr, both terminals of their own, and the exit status."""
     ours, theirs = zip(os.openpty(), os.openpty(), strict=True)
@@ -105,16 +100,6 @@ def on_a_terminal(*arguments: str) -> tuple[str, str, int]:
         os.close(descriptor)
         texts.append(received.getvalue().decode())
     return texts[1], texts[0], process.wait()
-
-
-def test_a_heat_map_is_shown_on_a_terminal(prose_model: Trained) -> None:
-    out, err, status = on_a_terminal(
-        "score", "-c", str(prose_model.run), "--per-character", "the cat"
-    )
-    assert (status, err) == (0, "")
-    assert "\x1b[" in out
-    assert out.count("\x1b[") >= 7
-    assert "Traceback" not in out
 
 
 def test_training_shows_a_bar_on_a_terminal(prose_model: Trained) -> None:

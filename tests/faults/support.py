@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.storage.tensor_file import METADATA_KEY, NO_DIGEST, SEAL
-from tests.support import REPOSITORY, Result
+from tests.support import REPOSITORY, Result, later_wins
 
 TINY = (
     *("--cell", "lstm", "--layers", "1", "--hidden", "8", "--embedding", "4", "--dropout", "0.2"),
@@ -140,7 +140,7 @@ class Launcher:
         pid = self.ask(
             {
                 "do": "start",
-                "arguments": [str(argument) for argument in arguments],
+                "arguments": later_wins(arguments),
                 "directory": str(directory or Path.cwd()),
                 "environment": {**os.environ, **(env or {})},
                 "stdin": stdin,
@@ -194,7 +194,7 @@ def on_terminal(
     """Run the command line on a pseudo-terminal of its own: its status and what is shown."""
     master, slave = pty.openpty()
     process = subprocess.Popen(
-        [*FOREGROUND, *map(str, arguments)],
+        [*FOREGROUND, *later_wins(arguments)],
         stdin=slave,
         stdout=slave,
         stderr=slave,

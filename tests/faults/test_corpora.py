@@ -454,7 +454,7 @@ def test_no_temperature_is_the_most_probable_text(
 def test_an_endless_temperature_is_uniform(model: Checkpoint, launcher: Launcher) -> None:
     biased(model, 2, 30)
     for temperature in ("1e30", "1.7e308"):
-        texts = sampled(launcher, "--temperature", temperature)
+        texts = sampled(launcher, "--until-eos", "--temperature", temperature)
         counts = Counter("".join(texts))
         total = sum(counts.values())
         assert set(counts) == {"a", "b"}
@@ -530,4 +530,5 @@ def test_unk_is_never_sampled(model: Checkpoint, launcher: Launcher) -> None:
 @pytest.mark.fault(29)
 def test_eos_ends_a_text(model: Checkpoint, launcher: Launcher) -> None:
     biased(model, EOS, 1e6)
-    assert set(sampled(launcher)) == {""}
+    assert set(sampled(launcher, "--until-eos")) == {""}
+    assert {len(text) for text in sampled(launcher)} == {20}

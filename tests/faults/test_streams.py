@@ -242,8 +242,8 @@ def test_output_that_cannot_be_written_is_an_error(
 ) -> None:
     done = shell(f"charrnn {command} {redirection}")
     message = one_line_error(done)
-    expected = "standard output is closed" if redirection == ">&-" else "No space left on device"
-    assert expected in message
+    full = "cannot write standard output: no space left on device"
+    assert (full if "full" in redirection else "standard output is closed") in message
 
 
 @pytest.mark.fault(31)
@@ -289,7 +289,7 @@ def test_a_run_whose_events_nobody_reads_is_saved(launcher: Launcher) -> None:
 @pytest.mark.fault(31)
 def test_a_run_whose_events_have_no_room_is_an_error(launcher: Launcher) -> None:
     done = launcher.run(*ENDLESS, stdout="/dev/full")
-    assert "No space left on device" in one_line_error(done)
+    assert "no space left on device" in one_line_error(done).lower()
 
 
 # --- row 32: other locales

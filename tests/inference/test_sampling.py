@@ -152,12 +152,13 @@ def test_defaults_fill_what_is_missing() -> None:
 @pytest.mark.parametrize(
     ("decoding", "message"),
     [
-        ({"temperature": -0.1}, "--temperature must be 0 or more, not -0.1"),
-        ({"temperature": math.nan}, "--temperature must be 0 or more, not nan"),
-        ({"temperature": math.inf}, "--temperature must be 0 or more, not inf"),
-        ({"top_k": -1}, "--top-k must be 0 to .*, not -1"),
-        ({"top_p": 1.5}, "--top-p must be 0 to 1, not 1.5"),
-        ({"top_p": -0.5}, "--top-p must be 0 to 1, not -0.5"),
+        ({"temperature": -0.1}, "temperature must be 0 or more, not -0.1"),
+        ({"temperature": math.nan}, "temperature must be 0 or more, not nan"),
+        ({"temperature": math.inf}, "temperature must be 0 or more, not inf"),
+        ({"top_k": -1}, "top_k must be 0 to 2,147,483,648, not -1"),
+        ({"top_k": 2**31 + 1}, "top_k must be 0 to 2,147,483,648, not 2,147,483,649"),
+        ({"top_p": 1.5}, "top_p must be 0 to 1, not 1.5"),
+        ({"top_p": -0.5}, "top_p must be 0 to 1, not -0.5"),
         ({"beam": 4}, "unknown decoding strategy 'beam'"),
     ],
 )
@@ -187,6 +188,30 @@ def test_a_prime_is_what_comes_before() -> None:
 @pytest.mark.parametrize(("length", "expected"), [(0, []), (1, [A]), (2, [A, B]), (9, [A, B])])
 def test_length_is_a_limit(length: int, expected: list[int]) -> None:
     assert texts(1, length, argmax=True) == [expected]
+
+
+def test_a_text_that_must_not_end_goes_on() -> None:
+    # A is followed by EOS (0.3) or B (0.6); without EOS by B alone, and B by A or B.
+    table = [*TABLE[:3], [0.0, 0.9, 0.06, 0.04]]
+    prime, values, seeds = np.array([A]), check_decoding(PLAIN), [(0, k) for k in range(500)]
+    model = TableModel(table)
+    found = np.stack([*generate(model, prime, values, seeds, 4, until_eos=False)], 1)
+    assert found.shape == (500, 4)
+    assert set(found[:, 0].tolist()) == {B}
+    assert set(found.ravel().tolist()) == {A, B}
+    share = np.count_nonzero(found[:, 1] == A) / 500
+    assert share == pytest.approx(0.6, abs=0.1)
+
+
+def test_rounding_is_all_that_depends_on_the_number_of_texts() -> None:
+    model = random_model(random_checkpoint("abcdefgh", layers=2, hidden=64)).model
+    tokens = np.random.default_rng(1).integers(1, 10, (64, 50))
+    together, state = model.step(tokens[:, 0], model.initial_state(64))
+    alone, own = model.step(tokens[:1, 0], model.initial_state(1))
+    for time in range(1, 50):
+        np.testing.assert_allclose(alone, together[:1], rtol=0, atol=1e-5)
+        together, state = model.step(tokens[:, time], state)
+        alone, own = model.step(tokens[:1, time], own)
 
 
 def test_no_texts_are_asked_for() -> None:

@@ -6,6 +6,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,13 @@ from hypothesis import strategies as st
 
 from charrnn.errors import CorpusError
 from charrnn.text import reading as reading_module
-from charrnn.text.reading import END, Reading, Source, code_point_blocks, decode, lines
+from charrnn.text.reading import END, Reading, Source, code_point_blocks, decode, line_batches
 from tests.text.support import AWKWARD, FILES, LINES, write
+
+
+def lines(name: str, encoding: str = "utf-8", errors: str = "strict") -> Iterator[str]:
+    """The lines of all batches."""
+    return chain.from_iterable(line_batches(name, encoding, errors))
 
 
 def read(data: bytes, reading: Reading = FILES) -> str:
@@ -163,7 +169,8 @@ def test_lines_come_without_their_ends(
 def test_all_that_lines_leave_out_is_their_ends(text: str, block: int) -> None:
     data = text.encode()
     blocks = [data[at : at + block] for at in range(0, len(data), block)]
-    found = list(reading_module._split_lines(decode(blocks, "text", "utf-8")))
+    batches = reading_module._split_lines(decode(blocks, "text", "utf-8"))
+    found = list(chain.from_iterable(batches))
     expected = text.replace("\r\n", "\n").split("\n")
     assert found == (expected if expected[-1] else expected[:-1])
 
@@ -199,20 +206,20 @@ def test_each_line_of_standard_input_is_there_as_soon_as_it_is_written(
 
 
 def test_a_very_long_line_is_put_together_once() -> None:
-    """Each block is looked at once: the blocks of a line are joined at its end, not one by one."""
-    split = 0
+    """Each block is searched once: the blocks of a line are joined at its end, not one by one."""
+    searched = 0
 
     class Block(str):
         __slots__ = ()
 
-        def split(self, *arguments: object, **options: object) -> list[str]:
-            nonlocal split
-            split += len(self)
-            return str.split(self, "\n")
+        def rpartition(self, separator: str, /) -> tuple[str, str, str]:
+            nonlocal searched
+            searched += len(self)
+            return str.rpartition(self, separator)
 
     def blocks() -> Iterator[str]:
         for _ in range(1000):
             yield Block("x" * 100)
 
-    (found,) = reading_module._split_lines(blocks())
-    assert len(found) == split == 100_000
+    ((found,),) = reading_module._split_lines(blocks())
+    assert len(found) == searched == 100_000
