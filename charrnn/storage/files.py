@@ -7,8 +7,9 @@ is fsynced, so that a reader or a crash at any instant finds the old file or the
 from __future__ import annotations
 
 import os
+import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -112,11 +113,14 @@ def make_directory(directory: Path) -> None:
         ) from error
 
 
-def remove_stale_temporaries(directory: Path) -> None:
-    """Delete what writers that were killed left behind. Call only while holding the lock."""
+def remove_stale_temporaries(directory: Path, names: Iterable[str]) -> None:
+    """Delete what killed writers of the files `names` left. Call only while holding the lock."""
+    targets = "|".join(map(re.escape, names))
+    temporary = re.compile(rf"(\.old)?\.({targets})\.\d+{re.escape(TEMPORARY_SUFFIX)}")
     for leftover in directory.glob(f".*{TEMPORARY_SUFFIX}"):
-        with suppress(OSError):
-            leftover.unlink()
+        if temporary.fullmatch(leftover.name):
+            with suppress(OSError):
+                leftover.unlink()
 
 
 def remove_abandoned_temporaries(directory: Path) -> None:

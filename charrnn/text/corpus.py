@@ -106,6 +106,25 @@ class Documents:
         """How many ids are predicted in all."""
         return int(self.lengths.sum())
 
+    def spread(self, most: int) -> Documents:
+        """All, or at most `most` characters of them, in stretches spread evenly over the whole."""
+        total = self.characters
+        if total <= most:
+            return self
+        count = min(20, most)
+        firsts = total * np.arange(count) // count  # counted in predicted characters
+        ends = self.lengths.cumsum()
+        starts, lengths = [], []
+        for first in firsts:
+            stop = first + most // count
+            begin, last = np.searchsorted(ends, (first, stop - 1), "right")
+            which = np.arange(begin, last + 1)
+            before = ends[which] - self.lengths[which]
+            begins = np.maximum(first, before)
+            starts.append(self.starts[which] + begins - before)
+            lengths.append(np.minimum(stop, ends[which]) - begins)
+        return Documents(self.ids, np.concatenate(starts), np.concatenate(lengths))
+
     @property
     def unknown(self) -> int:
         """How many of them are UNK. Only documents' EOS can lie between the spans."""

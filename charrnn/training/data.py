@@ -76,3 +76,10 @@ def validation_for(characters: int) -> float:
     return float(f"{min(MAX_VALIDATION, max(DEFAULTS.validation, wanted)):.2g}")
 
 
+def changed_since_v1(data: TrainingData, settings: Settings) -> str | None:
+    """Why a run started by charrnn 0.1 cannot go on with this corpus; None if it can."""
+    if data.corpus.reading.lines:
+        return "lines are held out in another way since"
+    if len(data.corpus.part_ends) > 1:
+        return "several files are divided in another way since"
+    return None

@@ -84,10 +84,10 @@ def test_a_signal_while_training_saves_the_run(
     assert step >= 100
 
 
-def test_an_interrupt_says_that_the_run_is_being_saved(launcher: Launcher) -> None:
+def test_an_interrupt_says_that_the_run_is_saved(launcher: Launcher) -> None:
     job = launcher.start(*ENDLESS[:-1])
     job.wait_for("step 100: ")
-    assert "stopping; saving the run\nsaved in run; the same" in stop(job, signal.SIGINT).err
+    assert "\nsaved in run; the same command goes on from there\n" in stop(job, signal.SIGINT).err
 
 
 def test_a_signal_while_validating_saves_the_run(launcher: Launcher) -> None:
