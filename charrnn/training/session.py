@@ -234,9 +234,9 @@ class _Session:
             self._emit.commit()
         if self._saved_at is None or self._clock.elapsed() - self._saved_at > SAVE_SECONDS:
             self._save()
-        self._reporter.add(result)
         if self._pace is not None:
             self._pace.add_step()
+        self._reporter.add(result)
 
     def _validation_is_due(self) -> bool:
         step, history = self._trainer.step, self._record.history

@@ -152,8 +152,8 @@ def test_a_long_text_is_sampled_from_all_of_it(
 def test_the_halves_of_the_cross_validation_do_not_interleave(
     source: Source, network: TableModel, ngram: NgramModel
 ) -> None:
-    """Worked out from the two halves of the text by themselves, though it is read in segments."""
-    text = source.text(8000, 3)
+    """As from two texts, each with the other's exponents, though segments are read in parallel."""
+    text = np.concatenate([source.text(4000, 3), np.random.default_rng(5).integers(FIRST, V, 4000)])
     halves = [documents_of([half], with_eos=False) for half in (text[:4000], text[4000:])]
     fits = [fit_mixture(network, ngram, half) for half in halves]
     losses = [
@@ -161,7 +161,8 @@ def test_the_halves_of_the_cross_validation_do_not_interleave(
         for half, other in zip(halves, reversed(fits), strict=True)
     ]
     found = fit_mixture(network, ngram, documents_of([text], with_eos=False))
-    assert found.cross_validated == pytest.approx(np.mean(losses), abs=2e-5)
+    assert found.cross_validated == pytest.approx(np.mean(losses), abs=2e-3)
+    assert found.cross_validated > found.together + 0.02
 
 
 def test_a_few_characters_are_enough(
