@@ -173,6 +173,8 @@ class _Session:
             except StopRequested:
                 self._interrupt()
             except ListenerError as error:
+                if self._saved_at is None and self._stop.status is None:  # nothing to save yet
+                    raise _reporting_error(error, "nothing was trained") from error.__cause__
                 summary = self._save_unfinished()
                 if self._stop.status is not None:  # what took the events died of the same signal
                     raise Interrupted(self._stop.status, summary) from None

@@ -157,7 +157,7 @@ def test_progress_is_plain_lines_where_there_is_no_terminal(charrnn: Command) ->
     assert "\r" not in err
     assert "held out" in err
     assert "step 2: training" in err
-    assert "to repeat: --encoding utf-8 --cell lstm --layers 1" in err
+    assert "to repeat: --encoding utf-8 --errors strict --cell lstm --layers 1" in err
     assert "model in run" in err
 
 
@@ -510,7 +510,9 @@ def test_evaluating_the_held_out_text_agrees_with_training(
     (start,) = prose_model.of_kind("start")
     assert record.keys() == FIGURES | {"seconds", "characters_per_second", "checkpoint"}
     assert record["characters"] == start["validation_characters"]
-    assert record["nats_per_character"] == pytest.approx(done["nats_per_character"], abs=1e-4)
+    # the text that the mixture was fitted on: a little better than the cross-validated figure
+    assert record["nats_per_character"] < done["nats_per_character"]
+    assert record["nats_per_character"] == pytest.approx(done["nats_per_character"], rel=0.02)
     (network,) = charrnn(
         "evaluate", "-c", prose_model.run, "held_out.txt", "--json", "--no-ngram"
     ).records
@@ -542,7 +544,9 @@ def test_held_out_lines_score_as_they_evaluate(charrnn: Command, names_model: Tr
     (done,) = names_model.of_kind("done")
     (start,) = names_model.of_kind("start")
     assert start["validation_characters"] == characters
-    assert whole["nats_per_character"] == pytest.approx(done["nats_per_character"], abs=1e-4)
+    # the text that the mixture was fitted on: a little better than the cross-validated figure
+    assert whole["nats_per_character"] < done["nats_per_character"]
+    assert whole["nats_per_character"] == pytest.approx(done["nats_per_character"], rel=0.02)
 
 
 def test_figures_without_json_are_the_same(charrnn: Command, prose_model: Trained) -> None:

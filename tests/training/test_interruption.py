@@ -116,7 +116,7 @@ def test_a_listener_that_fails_when_it_is_told_of_the_interruption(error: Except
 
 @pytest.mark.parametrize("error", ERRORS[:2], ids=lambda error: type(error).__name__)
 def test_without_a_signal_a_run_that_nobody_watches_is_saved_and_says_why(error: OSError) -> None:
-    with pytest.raises(TrainingError, match=f"{error.strerror.lower()}; the run is saved in run; "):
+    with pytest.raises(TrainingError, match=f"{str(error.strerror).lower()}; the run is saved in run; "):
         run(broken(error, None, ValidationEvent, 20))
     assert load_run(TRAINING).step == 20
 

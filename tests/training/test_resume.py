@@ -232,7 +232,7 @@ def signal_in_the_run(monkeypatch: pytest.MonkeyPatch, what: str, at: int) -> No
     monkeypatch.setattr(training_run, "save_run", save_run)
 
 
-@pytest.mark.parametrize(("what", "at"), [("step", 7), ("validation", 1)])
+@pytest.mark.parametrize(("what", "at"), [("step", 6), ("validation", 1)])
 def test_a_run_by_the_clock_is_the_same_however_often_it_is_interrupted(
     what: str, at: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
