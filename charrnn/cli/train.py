@@ -22,6 +22,7 @@ from charrnn.training.events import OnEvent
 from charrnn.training.events import as_json as as_json_object
 from charrnn.training.request import DEFAULT_MINUTES, Budget, TrainingRequest
 from charrnn.training.settings import DEFAULTS, DEVICES, NO_NETWORK, PRECISIONS, Settings
+from charrnn.training.signals import Interrupted
 
 CHOICES = {"cell": (*CELLS, NO_NETWORK), "precision": PRECISIONS}
 SPIN_COUNT = "1000"
@@ -132,7 +133,7 @@ def command(
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
     keep_freed_memory()
     with leaving_at_once():
-        from charrnn.training.session import Interrupted, train
+        from charrnn.training.session import train
 
     if minutes is None and epochs is None and steps is None:
         minutes = DEFAULT_MINUTES

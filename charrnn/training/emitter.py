@@ -114,3 +114,12 @@ class Emitter:
         for receive in (self._log.write, self._on_event):
             with suppress(Exception):
                 receive(event)
+
+
+def reporting_error(error: ListenerError, state: str) -> BaseException:
+    """What to raise where an event could not be logged or shown."""
+    cause = error.__cause__
+    assert cause is not None
+    if not isinstance(cause, OSError):
+        return cause
+    return TrainingError(f"cannot report progress: {explain(cause)}; {state}")

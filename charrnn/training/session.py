@@ -13,7 +13,6 @@ from typing import Any, NoReturn
 
 import torch
 
-from charrnn.errors import TrainingError
 from charrnn.inference.sampling import check_decoding, generate
 from charrnn.models.cells import Array
 from charrnn.models.checkpoint import MODEL_FILE
@@ -23,7 +22,6 @@ from charrnn.models.torch_rnn import TorchRNN
 from charrnn.platform import received_by
 from charrnn.storage.files import (
     exclusive,
-    explain,
     make_directory,
     remove_stale_temporaries,
 )
@@ -31,7 +29,7 @@ from charrnn.text.corpus import load_corpus
 from charrnn.training.clock import Clock
 from charrnn.training.context import Context
 from charrnn.training.data import prepare_data
-from charrnn.training.emitter import Emitter, ListenerError, open_log
+from charrnn.training.emitter import Emitter, ListenerError, open_log, reporting_error
 from charrnn.training.events import (
     InterruptedEvent,
     NetworkStartEvent,
@@ -54,27 +52,13 @@ from charrnn.training.run_directory import (
     refuse_foreign_files,
 )
 from charrnn.training.settings import DEFAULTS, NO_NETWORK, Settings
-from charrnn.training.signals import StopRequest, StopRequested
+from charrnn.training.signals import Interrupted, StopRequest, StopRequested
 from charrnn.training.state import TRAINING_FILE, Record, SavedRun, restore, save_run
 from charrnn.training.trainer import Trainer
 
 SAVE_SECONDS = 60.0
 """Between saves, where validations are farther apart."""
 SAMPLE_LENGTH = 160
-
-
-class Interrupted(BaseException):
-    """A signal stopped the run.
-
-    Attributes:
-        status: to exit with.
-        summary: what is saved and how to go on, in one line.
-    """
-
-    def __init__(self, status: int, summary: str) -> None:
-        super().__init__(status)
-        self.status = status
-        self.summary = summary
 
 
 def train(request: TrainingRequest, on_event: OnEvent) -> None:
@@ -105,7 +89,7 @@ def train(request: TrainingRequest, on_event: OnEvent) -> None:
                 train_ngram_alone(context)
             except ListenerError as error:
                 state = f"see whether {request.output} holds the model"
-                raise _reporting_error(error, state) from error.__cause__
+                raise reporting_error(error, state) from error.__cause__
         else:
             _Session(context, device, saved).run()
 
@@ -174,11 +158,11 @@ class _Session:
                 self._interrupt()
             except ListenerError as error:
                 if self._saved_at is None and self._stop.status is None:  # nothing to save yet
-                    raise _reporting_error(error, "nothing was trained") from error.__cause__
+                    raise reporting_error(error, "nothing was trained") from error.__cause__
                 summary = self._save_unfinished()
                 if self._stop.status is not None:  # what took the events died of the same signal
                     raise Interrupted(self._stop.status, summary) from None
-                raise _reporting_error(error, f"the run is {summary}") from error.__cause__
+                raise reporting_error(error, f"the run is {summary}") from error.__cause__
 
     def _emit_start(self) -> None:
         total = self._trainer.schedule.total
@@ -354,15 +338,6 @@ class _Session:
         self._save_model(self._trainer.weights())
         self._emit.try_to_emit(self._context.saved(self._trainer.step))
         return " (its model has not been validated yet)"
-
-
-def _reporting_error(error: ListenerError, state: str) -> BaseException:
-    """What to raise where an event could not be logged or shown."""
-    cause = error.__cause__
-    assert cause is not None
-    if not isinstance(cause, OSError):
-        return cause
-    return TrainingError(f"cannot report progress: {explain(cause)}; {state}")
 
 
 def _environment(device: str) -> dict[str, Any]:

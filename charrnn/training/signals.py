@@ -15,6 +15,20 @@ class StopRequested(BaseException):
     """A signal asked the run to stop."""
 
 
+class Interrupted(BaseException):
+    """A signal stopped the run.
+
+    Attributes:
+        status: to exit with.
+        summary: what is saved and how to go on, in one line.
+    """
+
+    def __init__(self, status: int, summary: str) -> None:
+        super().__init__(status)
+        self.status = status
+        self.summary = summary
+
+
 class StopRequest:
     """Remembers a signal until the run looks.
 

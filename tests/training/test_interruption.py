@@ -27,7 +27,8 @@ from charrnn.training.events import (
     ValidationEvent,
 )
 from charrnn.training.request import Budget, TrainingRequest
-from charrnn.training.session import Interrupted, train
+from charrnn.training.session import train
+from charrnn.training.signals import Interrupted
 from charrnn.training.state import load_run
 from tests.faults.support import TINY, until
 from tests.support import prose
@@ -116,7 +117,8 @@ def test_a_listener_that_fails_when_it_is_told_of_the_interruption(error: Except
 
 @pytest.mark.parametrize("error", ERRORS[:2], ids=lambda error: type(error).__name__)
 def test_without_a_signal_a_run_that_nobody_watches_is_saved_and_says_why(error: OSError) -> None:
-    with pytest.raises(TrainingError, match=f"{str(error.strerror).lower()}; the run is saved in run; "):
+    reason = str(error.strerror).lower()
+    with pytest.raises(TrainingError, match=f"{reason}; the run is saved in run; "):
         run(broken(error, None, ValidationEvent, 20))
     assert load_run(TRAINING).step == 20
 

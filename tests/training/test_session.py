@@ -18,7 +18,8 @@ from charrnn.models.checkpoint import find_checkpoint, load_checkpoint
 from charrnn.text.corpus import Reading
 from charrnn.training.events import Event, ValidationEvent, as_json
 from charrnn.training.request import Budget, TrainingRequest
-from charrnn.training.session import Interrupted, train
+from charrnn.training.session import train
+from charrnn.training.signals import Interrupted
 from charrnn.training.state import load_run
 from charrnn.training.trainer import Trainer
 from tests.support import names, prose
