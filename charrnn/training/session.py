@@ -111,8 +111,8 @@ class _Session:
         self._trainer: Trainer = self._data.trainer(settings, device)
         if saved is not None:
             restore(self._trainer, saved)
-        # A new run is saved after its first step: until then it has no claim to the directory.
-        self._saved_at: float | None = self._clock.elapsed() if saved else None
+        # First saved after a step: until then a new run has no claim to the directory.
+        self._saved_at: float | None = None
         self._reporter = StepReporter(self._emit, self._trainer, self._clock)
         minutes, self._pace = self._request.budget.minutes, None
         if minutes is not None:
