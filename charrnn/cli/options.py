@@ -86,6 +86,8 @@ def open_model(checkpoint: str | None, device: str, no_ngram: bool) -> TrainedMo
     model = TrainedModel.open(checkpoint, device, not no_ngram)
     if checkpoint is None:
         note(f"checkpoint: {model.path}")
+    if model.checkpoint.training.get("history") == []:
+        note("warning: this model is untrained or nearly so: saved before its first validation")
     return model
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -22,6 +24,16 @@ from rich.progress import (
 from rich.text import Text
 
 from charrnn.cli.terminal import note, one_line, visible
+from charrnn.training.events import (
+    DoneEvent,
+    Event,
+    NetworkStartEvent,
+    SampleEvent,
+    StartEvent,
+    StepEvent,
+    ValidationEvent,
+    WarningEvent,
+)
 
 PLAIN_SECONDS = 5.0
 """Between progress lines where stderr is no terminal."""
@@ -41,6 +53,15 @@ class TrainingDisplay:
         self._task: Any = None
         self._last_line = 0.0
         self._validation = ""
+        self._shown_by: dict[type, Callable[[Any], None]] = {
+            StartEvent: self._show_start,
+            NetworkStartEvent: self._show_network_start,
+            StepEvent: self._show_step,
+            ValidationEvent: self._show_validation,
+            SampleEvent: self._show_sample,
+            WarningEvent: self._show_warning,
+            DoneEvent: self._show_done,
+        }
 
     def __enter__(self) -> TrainingDisplay:
         return self
@@ -53,16 +74,17 @@ class TrainingDisplay:
     ) -> None:
         self._stop()
 
-    def __call__(self, event: dict[str, Any]) -> None:
+    def __call__(self, event: Event) -> None:
         """Show `event`, if there is something to show."""
-        show = getattr(self, f"_show_{event['event']}", None)
+        show = self._shown_by.get(type(event))
         if show is not None:
             show(event)
 
     def _stop(self) -> None:
-        if self._progress is not None:
-            self._progress.stop()
-            self._progress = None
+        progress, self._progress = self._progress, None
+        if progress is not None:
+            with suppress(OSError):  # the terminal was closed, which must not hide why a run ends
+                progress.stop()
 
     def _say(self, message: str) -> None:
         if self._progress is None:
@@ -70,72 +92,80 @@ class TrainingDisplay:
         else:
             self._console.print(Text(one_line(message)))
 
-    def _show_start(self, event: dict[str, Any]) -> None:
-        settings = event["settings"]
-        verb = f"resuming at step {event['step']:,}" if event.get("resumed") else "training"
-        threads = f", {event['threads']} threads" if "threads" in event else ""
+    def _show_start(self, event: StartEvent) -> None:
+        self._say_corpus("training", event, event.device)
+        self._say(f"an n-gram model of order {event.settings['ngram_order']}, no network")
+        self._say_how_to_repeat(event)
+
+    def _show_network_start(self, event: NetworkStartEvent) -> None:
+        settings = event.settings
+        verb = f"resuming at step {event.step:,}" if event.resumed else "training"
+        self._say_corpus(verb, event, f"{event.device}, {event.threads} threads")
         self._say(
-            f"{verb}: {event['characters']:,} characters, {event['vocabulary_size']:,} in the "
-            f"vocabulary, {event['validation_characters']:,} held out; {event['device']}{threads}"
+            f"{settings['cell'].upper()} {settings['layers']} x {settings['hidden']}, "
+            f"{event.parameters:,} parameters, {event.steps:,} steps ({event.epochs:.1f} epochs)"
         )
-        if "parameters" in event:
-            self._say(
-                f"{settings['cell'].upper()} {settings['layers']} x {settings['hidden']}, "
-                f"{event['parameters']:,} parameters, {event['steps']:,} steps "
-                f"({event['epochs']:.1f} epochs)"
-            )
-        else:
-            self._say(f"an n-gram model of order {settings['ngram_order']}, no network")
-        if event.get("ngram_nats_per_character") is not None:
+        if event.ngram_nats_per_character is not None:
             self._say(
                 f"a plain {settings['ngram_order']}-gram model: "
-                f"{event['ngram_nats_per_character']:.4f} nats per character on what is held out"
+                f"{event.ngram_nats_per_character:.4f} nats per character on what is held out"
             )
-        self._say(f"to repeat: {event['flags']}")
-        if event["unknown_characters"]:
-            self._say(f"{event['unknown_characters']:,} rare characters count as unknown")
-        if event["steps"] and self._console.is_terminal and not self._console.is_dumb_terminal:
-            self._progress = Progress(
-                BarColumn(bar_width=None),
-                TaskProgressColumn(),
-                MofNCompleteColumn(),
-                TimeRemainingColumn(),
-                TextColumn("{task.fields[figures]}", markup=False),
-                console=self._console,
-                transient=True,
-                redirect_stdout=False,
-                redirect_stderr=False,
-            )
-            self._task = self._progress.add_task("", total=event["steps"], figures="")
-            self._progress.start()
+        self._say_how_to_repeat(event)
+        if self._console.is_terminal and not self._console.is_dumb_terminal:
+            self._start_bar(event.steps)
 
-    def _show_step(self, event: dict[str, Any]) -> None:
+    def _say_corpus(self, verb: str, event: StartEvent, machine: str) -> None:
+        self._say(
+            f"{verb}: {event.characters:,} characters, {event.vocabulary_size:,} in the "
+            f"vocabulary, {event.validation_characters:,} held out; {machine}"
+        )
+
+    def _say_how_to_repeat(self, event: StartEvent) -> None:
+        self._say(f"to repeat: {event.flags}")
+        if event.unknown_characters:
+            self._say(f"{event.unknown_characters:,} rare characters count as unknown")
+
+    def _start_bar(self, steps: int) -> None:
+        self._progress = Progress(
+            BarColumn(bar_width=None),
+            TaskProgressColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[figures]}", markup=False),
+            console=self._console,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._task = self._progress.add_task("", total=steps, figures="")
+        self._progress.start()
+
+    def _show_step(self, event: StepEvent) -> None:
         figures = (
-            f"{event['nats_per_character']:.3f} nats{self._validation}  "
-            f"{event['characters_per_second']:,.0f} char/s  "
-            f"|g| {event['gradient_norm']:.2f}  rate {event['rate']:.1e}"
+            f"{event.nats_per_character:.3f} nats{self._validation}  "
+            f"{event.characters_per_second:,.0f} char/s  "
+            f"|g| {event.gradient_norm:.2f}  rate {event.rate:.1e}"
         )
         if self._progress is not None:
             self._progress.update(
-                self._task, completed=event["step"], total=event["steps"], figures=figures
+                self._task, completed=event.step, total=event.steps, figures=figures
             )
         elif time.monotonic() - self._last_line >= PLAIN_SECONDS:
             self._last_line = time.monotonic()
-            note(f"step {event['step']:,}/{event['steps']:,}  {event['seconds']:.0f} s  {figures}")
+            note(f"step {event.step:,}/{event.steps:,}  {event.seconds:.0f} s  {figures}")
 
-    def _show_validation(self, event: dict[str, Any]) -> None:
-        loss = event["nats_per_character"]
+    def _show_validation(self, event: ValidationEvent) -> None:
+        loss = event.nats_per_character
         if loss is None:
             return
         self._validation = f", validation {loss:.3f}"
         self._say(
-            f"step {event['step']:,}: training {event['training_nats_per_character']:.4f}, "
-            f"validation {loss:.4f} nats per character"
-            f"{' (best so far)' if event['best'] else ''}"
+            f"step {event.step:,}: training {event.training_nats_per_character:.4f}, "
+            f"validation {loss:.4f} nats per character{' (best so far)' if event.best else ''}"
         )
 
-    def _show_sample(self, event: dict[str, Any]) -> None:
-        text = event["text"] if self._raw else visible(event["text"])
+    def _show_sample(self, event: SampleEvent) -> None:
+        text = event.text if self._raw else visible(event.text)
         lines = ["  | " + line for line in text.split("\n")]
         if self._progress is None:
             self._console.file.write("\n".join(lines) + "\n")
@@ -143,17 +173,14 @@ class TrainingDisplay:
         else:
             self._console.print(Text("\n".join(lines), style="dim"))
 
-    def _show_warning(self, event: dict[str, Any]) -> None:
-        self._say(f"warning: {event['message']}")
+    def _show_warning(self, event: WarningEvent) -> None:
+        self._say(f"warning: {event.message}")
 
-    def _show_interrupted(self, event: dict[str, Any]) -> None:
-        self._say(event["message"])
-
-    def _show_done(self, event: dict[str, Any]) -> None:
+    def _show_done(self, event: DoneEvent) -> None:
         self._stop()
-        best = event["nats_per_character"]
+        best = event.nats_per_character
         reached = "" if best is None else (
             f"validation {best:.4f} nats ({best / math.log(2):.4f} bits) per character at step "
-            f"{event['best_step']:,}; "
+            f"{event.best_step:,}; "
         )
-        note(f"done in {event['seconds']:.1f} s: {reached}model in {event['checkpoint']}")
+        note(f"done in {event.seconds:.1f} s: {reached}model in {event.checkpoint}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,11 @@ from charrnn.models.cells import CELLS
 from charrnn.platform import keep_freed_memory, leaving_at_once
 from charrnn.storage.runs import RUNS
 from charrnn.text.reading import Reading
+from charrnn.training.events import OnEvent
+from charrnn.training.events import as_json as as_json_object
 from charrnn.training.request import DEFAULT_MINUTES, Budget, TrainingRequest
 from charrnn.training.settings import DEFAULTS, DEVICES, NO_NETWORK, PRECISIONS, Settings
+from charrnn.training.signals import Interrupted
 
 CHOICES = {"cell": (*CELLS, NO_NETWORK), "precision": PRECISIONS}
 SPIN_COUNT = "1000"
@@ -140,7 +143,7 @@ def command(
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
     keep_freed_memory()
     with leaving_at_once():
-        from charrnn.training.session import Interrupted, train
+        from charrnn.training.session import train
 
     if minutes is None and epochs is None and steps is None:
         minutes = DEFAULT_MINUTES
@@ -155,20 +158,21 @@ def command(
         samples=not quiet,
         started=started,
     )
-    with _listener(as_json, quiet, raw) as listen:
-        try:
-            train(request, listen)
-        except Interrupted as interruption:
-            if not quiet:
-                note(f"saved in {interruption.directory}; the same command goes on from there")
-            return interruption.status
+    try:
+        with _listener(as_json, quiet, raw) as on_event:
+            train(request, on_event)
+    except Interrupted as interruption:
+        if not quiet:
+            note(interruption.summary)
+        return interruption.status
     return 0
 
 
-def _listener(as_json: bool, quiet: bool, raw: bool) -> Any:
-    """What is done with events: written as JSON, dropped, or shown."""
+def _listener(as_json: bool, quiet: bool, raw: bool) -> AbstractContextManager[OnEvent]:
+    """What is done with events: printed as JSON, shown, or nothing."""
     if as_json:
-        return nullcontext(Output().record)
+        output = Output()
+        return nullcontext(lambda event: output.record(as_json_object(event)))
     if quiet:
         return nullcontext(lambda event: None)
     from charrnn.cli.progress import TrainingDisplay

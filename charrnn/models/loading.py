@@ -26,7 +26,9 @@ def load_model(
     """
     if checkpoint.architecture is None:
         if checkpoint.ngram is None or not use_ngram:
-            raise SettingsError("this model is an n-gram model alone, so it cannot do without it")
+            raise SettingsError(
+                "this model is an n-gram model alone; leave out --no-ngram (use_ngram=False in Python)"
+            )
         return NgramModel(checkpoint.ngram)
     network = _load_network(checkpoint, checkpoint.architecture, device)
     if checkpoint.ngram is None or checkpoint.exponents is None or not use_ngram:

@@ -1,11 +1,11 @@
 """A network and an n-gram model as one LanguageModel.
 
-Knows neither's insides, only the doorway, and of the n-gram model how much of the context it has
-seen before. Nothing here depends on the character that is predicted.
+Uses only their common interface and, of the n-gram model, how much of the context it has seen
+before. The weights of the two never depend on the character that is predicted.
 
 The mixture is log-linear: p(c) is proportional to network(c) ** a * ngram(c) ** b, with a pair of
-exponents (a, b) for each length of context that the n-gram model knows: a well-known context earns
-it more say. Other mixtures, with figures, are in tests/benchmarks/README.md.
+exponents (a, b) for each length of context that the n-gram model knows: the better it knows the
+context, the greater its weight. Other mixtures, with figures, are in tests/benchmarks/README.md.
 
 Axes: B texts, T positions, V vocabulary entries, L lengths of context.
 """
@@ -60,15 +60,15 @@ class Mixture:
 
     def step(self, tokens: Tokens, state: MixtureState) -> tuple[LogProbabilities, MixtureState]:
         """Read `tokens` (B,) -> log-probabilities (B, V), state."""
-        ours, network_state = self.network.step(tokens, state[0])
-        theirs, contexts = self.ngram.step(tokens, state[1])
-        return self._mix(ours, theirs, contexts), (network_state, contexts)
+        network, network_state = self.network.step(tokens, state[0])
+        ngram, contexts = self.ngram.step(tokens, state[1])
+        return self._mix(network, ngram, contexts), (network_state, contexts)
 
     def forward(self, tokens: Tokens, state: MixtureState) -> tuple[LogProbabilities, MixtureState]:
         """Read `tokens` (B, T) -> log-probabilities (B, T, V), state."""
-        ours, network_state = self.network.forward(tokens, state[0])
+        network, network_state = self.network.forward(tokens, state[0])
         contexts, ngram_state = self.ngram.read(tokens, state[1])
-        mixed = self._mix(ours, self.ngram.predict(contexts), contexts)
+        mixed = self._mix(network, self.ngram.predict(contexts), contexts)
         return mixed, (network_state, ngram_state)
 
     def score(
@@ -80,13 +80,13 @@ class Mixture:
 
     def _mix(
         self,
-        ours: LogProbabilities,
-        theirs: LogProbabilities,
+        network: LogProbabilities,
+        ngram: LogProbabilities,
         contexts: npt.NDArray[np.int64],
     ) -> LogProbabilities:
         matched, _ = self.ngram.features(contexts)
         exponents = self.exponents[matched]  # (..., 2)
-        mixed = ours * exponents[..., :1]
-        mixed += theirs * exponents[..., 1:]
+        mixed = network * exponents[..., :1]
+        mixed += ngram * exponents[..., 1:]
         mixed -= log_sum_exp(mixed)
         return mixed

@@ -1,7 +1,7 @@
 """AdamW, the optimiser of all that Muon does not train. Knows nothing of models or schedules.
 
-Loshchilov & Hutter 2019, algorithm 2. Importing `torch.optim`'s brings torch's compiler with it,
-and a second and more before the first step.
+Loshchilov & Hutter 2019, algorithm 2. Written out because making a `torch.optim` optimiser imports
+torch's compiler: 2 s of processor time before the first step (tests/benchmarks/README.md).
 """
 
 from __future__ import annotations

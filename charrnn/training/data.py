@@ -16,12 +16,9 @@ from charrnn.text.corpus import MAX_NAMES, Corpus
 from charrnn.text.documents import (
     Documents,
     Ids,
-    copy_spans,
     count_id,
     find_id,
-    training_documents,
 )
-from charrnn.text.splitting import draw_lines, find_lines
 from charrnn.text.vocabulary import EOS
 from charrnn.training.batches import START_SEARCH, Batches, LineBatches, StreamBatches
 from charrnn.training.settings import DEFAULTS, Settings
@@ -69,29 +66,6 @@ class TrainingData:
         """A network and all that trains it, before the first step."""
         architecture = network_architecture(settings, len(self.corpus.vocabulary))
         return Trainer(settings, architecture, self.batches(settings), device)
-
-    def part(self, characters: int) -> tuple[Ids, bool]:
-        """At most so many ids of the training text, and whether they are all of it.
-
-        Of one document they are the last; of several, a part spread evenly over all of them.
-        """
-        if len(self.training) <= characters:
-            return self.training, True
-        if self.corpus.reading.lines:
-            documents = self._some_lines(characters)
-        else:
-            documents = training_documents(self.training, self.seams)
-        if len(documents.starts) == 1:
-            return self.training[-characters:], False
-        chosen = documents.spread(characters)
-        return copy_spans(self.training, chosen.starts, chosen.starts + chosen.lengths), False
-
-    def _some_lines(self, characters: int) -> Documents:
-        """About so many characters of the lines: where all begin would need too much memory."""
-        count = count_id(self.training, EOS)
-        drawn = draw_lines(count, characters / len(self.training), seed=0)
-        starts, stops = find_lines(self.training, drawn)
-        return Documents(self.training, starts, stops - starts)
 
 
 def prepare_data(

@@ -1,6 +1,7 @@
-"""Loss and gradients of one batch, its texts shared out to threads. Knows no optimiser, no files.
+"""Loss and gradients of one batch, computed in parallel. Knows no optimiser and no files.
 
-A thread has some of the texts for the whole step, so that threads meet once a step.
+Each thread takes some of the batch's texts through the whole step, so threads wait for each other
+only once a step.
 
 Axes: B texts, T positions, V vocabulary entries.
 """
@@ -19,10 +20,10 @@ from torch.nn.functional import cross_entropy
 
 from charrnn.models.torch_rnn import Network, TorchState
 from charrnn.training.batches import IGNORED, Batch
-from charrnn.training.parallel import side_by_side
+from charrnn.training.parallel import parallel_map
 
 MIN_ROWS = 8
-"""Fewer texts than this are not worth a thread."""
+"""A thread is given at least this many texts."""
 
 
 def shards_for(rows: int, device: str) -> int:
@@ -32,7 +33,7 @@ def shards_for(rows: int, device: str) -> int:
 
 @dataclass(frozen=True)
 class Shard:
-    """Some of a batch's texts, and what comes of them.
+    """Some of a batch's texts, for one thread.
 
     Attributes:
         inputs, targets: (B, T).
@@ -68,10 +69,10 @@ class Gradients:
         """Zeros for `batch` texts, in the precision of the products."""
         return self._working.initial_state(batch)
 
-    def set(
+    def compute(
         self, batch: Batch, state: TorchState, seed: tuple[int, int]
     ) -> tuple[float, TorchState]:
-        """Set the network's gradients -> mean loss in nats, state after the batch.
+        """Compute and set the network's gradients -> mean loss in nats, state after the batch.
 
         Args:
             batch: the texts.
@@ -82,7 +83,7 @@ class Gradients:
         self._working.train()
         shards = self._split(batch, state, seed)
         work = partial(self._differentiate, characters=batch.characters)
-        results = side_by_side(work, shards, len(shards))
+        results = parallel_map(work, shards, len(shards))
         losses, gradients, states = zip(*results, strict=True)
         parts_of = zip(*gradients, strict=True)
         for parameter, parts in zip(self._network.parameters(), parts_of, strict=True):
@@ -119,7 +120,7 @@ class Gradients:
     def _differentiate(
         self, shard: Shard, characters: int
     ) -> tuple[float, tuple[Tensor, ...], TorchState]:
-        """The shard's part of the mean loss and of its gradients, its state afterwards."""
+        """The shard's part of the mean loss and of its gradients, and the state after it."""
         logits, state = self._working(shard.inputs, shard.state, shard.generator)  # (B, T, V)
         total = cross_entropy(
             logits.flatten(0, 1), shard.targets.flatten(), ignore_index=IGNORED, reduction="sum"

@@ -1,13 +1,14 @@
-"""Fits the mixture of a network and an n-gram model, on text that neither has trained on.
+"""Fit the mixture of a network and an n-gram model, on text that neither was trained on.
 
-Knows the mixture's form, not what the two models are. The fit is convex: its objective is the
-cross-entropy of a log-linear model in its exponents.
+Knows the mixture's form, not what the two models are. The objective is convex: the cross-entropy of
+a log-linear model, as a function of its exponents.
 
 Axes: N positions, V vocabulary entries, L lengths of context.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from charrnn.arrays import Array
 from charrnn.inference.scoring import windows
 from charrnn.models.interface import LanguageModel, State
 from charrnn.models.mixture import Exponents
@@ -25,9 +27,9 @@ MAX_POSITIONS = 40_000
 MAX_CELLS = 1 << 23
 """N * V is at most about this: two tables of so many float32 are held."""
 PULL = 20.0
-"""How many positions' worth a length's exponents are drawn to those of all lengths together."""
+"""Weight of the quadratic penalty that draws each length's exponents to the common ones."""
 TINY_PULL = 1e-3
-"""Where nothing tells, the exponents stay where they begin."""
+"""The penalty on the common exponents: it keeps the problem solvable where data say nothing."""
 ITERATIONS = 30
 SMALLEST_STEP = 1e-5
 
@@ -39,83 +41,90 @@ class Fit:
     Attributes:
         exponents: (L, 2).
         network, ngram, together: nats per character of each on the text of the fit.
-        crossed: nats per character of each half of it, mixed as fitted on the other half.
+        cross_validated: nats per character of the mixture when each half of the text is predicted
+            with the exponents fitted on the other half.
     """
 
     exponents: Exponents
     network: float
     ngram: float
     together: float
-    crossed: float
+    cross_validated: float
 
     def figures(self) -> dict[str, float]:
-        """Nats per character: of each and of what is used, the mixture if it helps."""
+        """Nats per character of each, and of what is used.
+
+        That is the mixture, cross-validated, or the network alone if the mixture does not help.
+        """
         return {
             "network_nats_per_character": self.network,
             "ngram_nats_per_character": self.ngram,
-            "nats_per_character": self.together if self.helps else self.network,
+            "nats_per_character": self.cross_validated if self.helps else self.network,
         }
 
     @property
     def helps(self) -> bool:
         """Whether the two are better than the network alone, on text they were not fitted on."""
-        return self.crossed < self.network
+        return self.cross_validated < self.network
 
 
 def fit_mixture(network: LanguageModel, ngram: NgramModel, documents: Documents) -> Fit:
-    """The exponents with which the two together predict `documents` best."""
+    """The exponents with which the mixture predicts `documents` best.
+
+    The cross-validated loss comes from the first and the second half of the text, in its order.
+    """
     tables = _tables(network, ngram, documents)
     exponents = _fit(tables, ngram.order)
     half = len(tables.targets) // 2
     first, second = tables.part(slice(half)), tables.part(slice(half, None))
-    crossed = first.loss(_fit(second, ngram.order)) + second.loss(_fit(first, ngram.order))
+    total = first.loss(_fit(second, ngram.order)) + second.loss(_fit(first, ngram.order))
     index = tables.targets[:, None]
     return Fit(
         exponents=exponents.numpy().astype(np.float32),
-        network=-float(tables.ours.gather(1, index).mean()),
-        ngram=-float(tables.theirs.gather(1, index).mean()),
+        network=-float(tables.network.gather(1, index).mean()),
+        ngram=-float(tables.ngram.gather(1, index).mean()),
         together=float(tables.loss(exponents)) / len(index),
-        crossed=float(crossed) / len(index),
+        cross_validated=float(total) / len(index),
     )
 
 
 @dataclass(frozen=True)
 class _Tables:
-    """What the fit is made from.
+    """Both models' predictions, in the order of the text.
 
     Attributes:
-        ours, theirs: (N, V) log-probabilities of either model.
-        matched: (N,) how much of the context the n-gram model knows.
-        targets: (N,) what came.
+        network, ngram: (N, V) log-probabilities.
+        matched: (N,) how many characters of the context the n-gram model knows.
+        targets: (N,) the ids that were to be predicted.
     """
 
-    ours: Tensor
-    theirs: Tensor
+    network: Tensor
+    ngram: Tensor
     matched: Tensor
     targets: Tensor
 
-    def part(self, which: slice) -> _Tables:
-        """Some of the positions."""
+    def part(self, which: slice | Tensor) -> _Tables:
+        """These positions."""
         return _Tables(
-            self.ours[which], self.theirs[which], self.matched[which], self.targets[which]
+            self.network[which], self.ngram[which], self.matched[which], self.targets[which]
         )
 
     def pooled(self) -> _Tables:
-        """The same, as if all lengths of context were one."""
+        """The same, with no difference between lengths of context."""
         return replace(self, matched=torch.zeros_like(self.matched))
 
     def loss(self, exponents: Tensor) -> Tensor:
-        """The mixture's nats, of all positions together."""
+        """The mixture's loss in nats, summed over all positions."""
         return cross_entropy(self._mixed(exponents), self.targets, reduction="sum")
 
     def slopes(self, exponents: Tensor) -> tuple[Tensor, Tensor]:
         """First (L, 2) and second (L, 2, 2) derivatives of the loss by the exponents.
 
         They are the means and covariances of the log-probabilities under the mixture, as for every
-        log-linear model; a length's exponents have no effect on another's positions.
+        log-linear model; the exponents of one length do not affect positions of another.
         """
         shares = self._mixed(exponents).softmax(-1)
-        sides = torch.stack((self.ours, self.theirs), 1)  # (N, 2, V)
+        sides = torch.stack((self.network, self.ngram), 1)  # (N, 2, V)
         means = torch.einsum("nsv,nv->ns", sides, shares)
         seen = sides.gather(2, self.targets[:, None, None].expand(-1, 2, 1))[..., 0]
         spread = (sides - means[..., None]) * shares.sqrt()[:, None]
@@ -127,11 +136,11 @@ class _Tables:
     def _mixed(self, exponents: Tensor) -> Tensor:
         """Logits (N, V)."""
         chosen = exponents[self.matched]  # (N, 2)
-        return self.ours * chosen[:, :1] + self.theirs * chosen[:, 1:]
+        return self.network * chosen[:, :1] + self.ngram * chosen[:, 1:]
 
 
 def _fit(tables: _Tables, lengths: int) -> Tensor:
-    """The best exponents (L, 2), drawn to those that are best for all lengths together."""
+    """The best exponents (L, 2), drawn to the pair that is best for all lengths together."""
     common = _minimise(torch.full((1, 2), 0.5), tables.pooled(), TINY_PULL)
     return _minimise(common.repeat(lengths, 1), tables, PULL)
 
@@ -161,31 +170,31 @@ def _minimise(start: Tensor, tables: _Tables, pull: float) -> Tensor:
 
 
 def _tables(network: LanguageModel, ngram: NgramModel, documents: Documents) -> _Tables:
-    sample = _beginning(documents, max(1, min(MAX_POSITIONS, MAX_CELLS // ngram.vocabulary_size)))
-    ours, theirs, matched, targets = [], [], [], []
+    most = max(1, min(MAX_POSITIONS, MAX_CELLS // ngram.vocabulary_size))
+    sample = documents.spread(most)
+    pieces = zip(*_predictions(network, ngram, sample), strict=True)
+    *columns, positions = (torch.from_numpy(np.concatenate(each)) for each in pieces)
+    # Windows read distant segments side by side: back into the order of the text.
+    return _Tables(*columns).part(positions.argsort())
+
+
+def _predictions(
+    network: LanguageModel, ngram: NgramModel, documents: Documents
+) -> Iterator[tuple[Array, ...]]:
+    """The columns of _Tables in pieces, and the positions that they belong to."""
     network_state: State = None
     ngram_state: State = None
-    for window in windows(sample, ngram.vocabulary_size):
+    for window in windows(documents, ngram.vocabulary_size):
         network_state = window.enter(network, network_state)
         ngram_state = window.enter(ngram, ngram_state)
         predicted, network_state = network.forward(window.inputs, network_state)
         contexts, ngram_state = ngram.read(window.inputs, ngram_state)
         counted = contexts[window.counted]  # (N', L)
-        ours.append(predicted[window.counted])
-        theirs.append(ngram.predict(counted))
-        matched.append(ngram.features(counted)[0])
-        targets.append(sample.ids[window.positions[window.counted]].astype(np.int64))
-    return _Tables(
-        torch.from_numpy(np.concatenate(ours)),
-        torch.from_numpy(np.concatenate(theirs)),
-        torch.from_numpy(np.concatenate(matched)),
-        torch.from_numpy(np.concatenate(targets)),
-    )
-
-
-def _beginning(documents: Documents, characters: int) -> Documents:
-    """The first documents, and the beginning of one more, `characters` in all."""
-    before = documents.lengths.cumsum() - documents.lengths
-    lengths = np.clip(characters - before, 0, documents.lengths)
-    kept = lengths > 0
-    return Documents(documents.ids, documents.starts[kept], lengths[kept])
+        positions = window.positions[window.counted]
+        yield (
+            predicted[window.counted],
+            ngram.predict(counted),
+            ngram.features(counted)[0],
+            documents.ids[positions].astype(np.int64),
+            positions,
+        )

@@ -1,8 +1,9 @@
 """Muon, the optimiser of the recurrent matrices. Knows nothing of models or schedules.
 
 Keller Jordan 2024 (https://kellerjordan.github.io/posts/muon/): momentum whose matrix is replaced
-by the nearest (semi-)orthogonal one, found by Newton-Schulz iterations. And NorMuon, Li et al. 2025
-(arXiv 2510.05491): then no unit's weights, a row, move farther than another's in the long run.
+by the nearest (semi-)orthogonal one, found by Newton-Schulz iterations. Then NorMuon,
+Li et al. 2025 (arXiv 2510.05491): updates are rescaled row by row, so that in the long run the
+weights of every unit (a row) move about equally far.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from charrnn.training.parallel import side_by_side
+from charrnn.training.parallel import parallel_map
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 3
@@ -81,13 +82,13 @@ class Muon:
         self._precision = precision
 
     def step(self) -> None:
-        """Update every parameter by its gradient, side by side."""
-        # The largest first, or in the end one thread has it and the others wait.
+        """Update every parameter by its gradient, in parallel."""
+        # The largest first: taken last, it would keep one thread busy while the others wait.
         order = sorted(range(len(self.parameters)), key=lambda at: -self.parameters[at].numel())
         on_gpu = any(parameter.is_cuda for parameter in self.parameters)
-        side_by_side(self._update, order, 1 if on_gpu else len(order))
+        parallel_map(self._update, order, 1 if on_gpu else len(order))
 
-    @torch.no_grad()  # which holds for one thread
+    @torch.no_grad()  # it holds for one thread only
     def _update(self, at: int) -> None:
         parameter, mean = self.parameters[at], self.means[at]
         gradient = parameter.grad

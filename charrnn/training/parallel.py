@@ -1,7 +1,7 @@
-"""Work shared out to threads, and torch's threads to that work. Knows not what the work is.
+"""Run a function on items in parallel, dividing torch's threads among them.
 
-Torch's own threads share every single operation, and meet after it. A step is thousands of small
-ones, and on a machine on which anything else runs, each makes the fast thread wait for the slow.
+Torch's own threads split every single operation and wait for each other after it. A step is
+thousands of small operations, and on a busy machine each of them waits for the slowest thread.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def side_by_side(work: Callable[[Item], Result], items: Iterable[Item], most: int) -> list[Result]:
-    """`work` done on every item, at most `most` at a time; results in the items' order.
+def parallel_map(work: Callable[[Item], Result], items: Iterable[Item], most: int) -> list[Result]:
+    """`work` applied to every item, at most `most` at a time; results in the items' order.
 
-    What torch keeps for each thread, such as `no_grad`, is as at a thread's start.
+    Torch settings of the calling thread, such as `no_grad`, do not hold inside `work`.
     """
     count = max(1, min(most, torch.get_num_threads()))
     if count == 1:
@@ -30,7 +30,7 @@ def side_by_side(work: Callable[[Item], Result], items: Iterable[Item], most: in
 
 @cache
 def _threads(count: int, each: int) -> ThreadPoolExecutor:
-    """`count` threads, in each of which torch uses `each`."""
+    """`count` threads, in each of which torch uses `each` threads."""
     return ThreadPoolExecutor(count, "charrnn", _use, (each,))
 
 

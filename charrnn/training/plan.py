@@ -77,7 +77,7 @@ def choose_settings(
         device: a torch device.
         elapsed: seconds that the command has taken so far.
     """
-    begun = time.monotonic()
+    started = time.monotonic()
     precision = requested.get("precision") or _native_precision(device)
     chosen = {"precision": precision, "validation": data.held_out}
     settings = replace(DEFAULTS, **{**chosen, **requested})
@@ -94,7 +94,7 @@ def choose_settings(
     trainer = data.trainer(settings, device)
     per_step = _seconds_per_step(trainer, measured)
     per_validation = _seconds_per_validation(trainer, data.validation)
-    left = seconds - elapsed - (time.monotonic() - begun)
+    left = seconds - elapsed - (time.monotonic() - started)
     left -= closing_seconds(settings)
     fewest, most = VALIDATIONS
     validations = round(VALIDATION_SHARE * seconds / max(per_validation, 1e-3))
@@ -117,9 +117,9 @@ def _seconds_per_step(trainer: Trainer, seconds: float) -> float:
     trainer.train_step()  # the first one also allocates and compiles
     durations: list[float] = []
     while sum(durations) < seconds or len(durations) < FEWEST_MEASURED:
-        begun = time.monotonic()
+        started = time.monotonic()
         trainer.train_step()
-        durations.append(time.monotonic() - begun)
+        durations.append(time.monotonic() - started)
     # A median is not misled by a moment in which the machine was busy with something else.
     return statistics.median(durations)
 
@@ -134,11 +134,11 @@ def _seconds_per_validation(trainer: Trainer, documents: Documents) -> float:
             max=MEASURED_VALIDATION
         )
     )
-    begun = time.monotonic()
+    started = time.monotonic()
     trainer.validate(sample, lambda: None)
     share = documents.characters / sample.characters
     # Segments of a longer text run side by side, so its time grows less than its length.
-    return (time.monotonic() - begun) * math.pow(share, 0.75)
+    return (time.monotonic() - started) * math.pow(share, 0.75)
 
 
 def _native_precision(device: str) -> str:
@@ -161,9 +161,9 @@ def _native_precision(device: str) -> str:
 
 
 def _product_seconds(matrix: torch.Tensor) -> float:
-    begun = time.perf_counter()
+    started = time.perf_counter()
     torch.mm(matrix, matrix)
-    return time.perf_counter() - begun
+    return time.perf_counter() - started
 
 
 def closing_seconds(settings: Settings) -> float:
@@ -172,7 +172,7 @@ def closing_seconds(settings: Settings) -> float:
 
 
 def describe(settings: Settings, reading: Reading) -> str:
-    """The flags that repeat, on one machine, a run with `settings` exactly."""
-    shown = {"encoding": reading.encoding, **asdict(settings)}
+    """The options that repeat a run with `settings` exactly on the same machine."""
+    shown = {"encoding": reading.encoding, "errors": reading.errors, **asdict(settings)}
     flags = [f"--{name.replace('_', '-')} {value}" for name, value in shown.items()]
     return " ".join(["--lines", *flags] if reading.lines else flags)

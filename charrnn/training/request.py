@@ -51,7 +51,7 @@ class TrainingRequest:
         budget: how long to train.
         output: the run directory.
         requested: the fields of Settings given by hand.
-        fresh: start over whatever is there.
+        fresh: start over, even if the directory holds a run.
         device: auto, cpu or cuda.
         samples: whether to show live samples.
         started: `time.monotonic()` when the command started; its minutes count from there.
@@ -68,8 +68,6 @@ class TrainingRequest:
     started: float = field(default_factory=time.monotonic)
 
     def as_requested(self) -> dict[str, Any]:
-        """The options that decide the run, for comparison at a resume."""
+        """The options that decide the run; a resume must give the same."""
         budget = {name: value for name, value in asdict(self.budget).items() if value is not None}
         return {**asdict(self.reading), **budget, **self.requested}
-
-

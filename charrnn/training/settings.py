@@ -16,12 +16,12 @@ NO_NETWORK = "none"
 """The cell of a model that is an n-gram model alone."""
 MAX_NGRAM_ORDER = 16
 MAX_VALIDATIONS = 10_000
-"""The history of so many fits a checkpoint's header."""
+"""The history of this many still fits a checkpoint's header."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run is made of, apart from its corpus. Equal settings and corpus give equal runs.
+    """All that decides a run but its corpus: equal settings and corpus give equal runs.
 
     Attributes:
         cell: a key of CELLS, or NO_NETWORK.
@@ -96,9 +96,16 @@ class Settings:
         value = getattr(self, name)
         if not low <= value <= high or value == math.inf:  # false for NaN, too
             option = name.replace("_", "-")
-            limit = f"{low:g} to {high:g}" if math.isfinite(high) else f"{low:g} or more"
-            shown = f"{value:g}" if isinstance(value, float) else value
-            raise SettingsError(f"--{option} must be {limit}, not {shown}")
+            to = f"to {_in_full(high)}" if math.isfinite(high) else "or more"
+            raise SettingsError(
+                f"--{option} must be {_in_full(low)} {to}, not {_in_full(value)}"
+            )
+
+
+def _in_full(number: float) -> str:
+    """Whole numbers with all their digits, others as short as they are read."""
+    whole = isinstance(number, int) or (number.is_integer() and number < 1e15)
+    return f"{int(number):,}" if whole else f"{number:g}"
 
 
 DEFAULTS = Settings()

@@ -26,6 +26,8 @@ from charrnn.training.trainer import Schedule, Trainer, trained_by_muon
 TRAINING_FILE = "training.safetensors"
 KIND = "training"
 FORMAT_VERSION = 1
+DATA_VERSION = 2
+"""Of how a corpus is split and put in order; a file without one has version 1 (charrnn 0.1)."""
 MAX_COUNT = 1 << 40
 """More steps or characters than any run has."""
 
@@ -59,6 +61,29 @@ class Record:
     loss_characters: int = 0
     finished: bool = False
 
+    @property
+    def training_loss(self) -> float:
+        """Mean training loss since the last validation, in nats per character."""
+        return self.loss_sum / max(1, self.loss_characters)
+
+    def add_step(self, loss: float, characters: int) -> None:
+        """Count a step with this mean loss in nats over so many characters."""
+        self.loss_sum += loss * characters
+        self.loss_characters += characters
+
+    def add_validation(self, step: int, loss: float | None) -> bool:
+        """Note a validation; None where there is no held-out text -> whether it is the best."""
+        entry = {"step": step, "training": self.training_loss}
+        if loss is not None:
+            entry["validation"] = loss
+        self.history.append(entry)
+        self.loss_sum, self.loss_characters = 0.0, 0
+        improved = loss is None or self.best is None or loss < self.best
+        self.since_best = 0 if improved else self.since_best + 1
+        if improved:
+            self.best, self.best_step = loss, step
+        return improved
+
 
 @dataclass(frozen=True)
 class SavedRun:
@@ -71,6 +96,7 @@ class SavedRun:
         schedule: how far that is.
         best: weights of the best validation, or None before the first.
         arrays: everything of the trainer, by the names in the file.
+        data_version: of how its corpus was split and put in order; see DATA_VERSION.
     """
 
     settings: Settings
@@ -79,6 +105,7 @@ class SavedRun:
     schedule: Schedule
     best: dict[str, Array] | None
     arrays: dict[str, Array]
+    data_version: int
 
 
 def save_run(
@@ -97,6 +124,7 @@ def save_run(
     description = {
         "format_version": FORMAT_VERSION,
         "kind": KIND,
+        "data_version": DATA_VERSION,
         "vocabulary_size": trainer.network.architecture.vocabulary_size,
         "settings": asdict(trainer.settings),
         "record": asdict(record),
@@ -128,7 +156,15 @@ def load_run(path: Path) -> SavedRun:
         schedule=_parse(Schedule, description.get("schedule")),
         best=best or None,
         arrays=arrays,
+        data_version=_data_version(description),
     )
+
+
+def _data_version(description: Description) -> int:
+    version = _count({"data_version": 1, **description}, "data_version")
+    if version > DATA_VERSION:
+        raise CheckpointError("the run was started by a newer charrnn; upgrade to go on")
+    return version
 
 
 def restore(trainer: Trainer, saved: SavedRun) -> None:

@@ -1,7 +1,7 @@
-"""Truncated back-propagation through time: one step, one validation, and all they remember.
+"""Truncated back-propagation through time: a step, a validation, and the optimiser state.
 
-Knows the network, its optimisers and the order of batches; not when to validate, to save or to
-stop, nor any file.
+Knows the network, its optimisers and the order of batches; not when to validate, save or stop, nor
+any file.
 
 The recipe, with what else was tried, is in tests/benchmarks/README.md: Muon for the recurrent
 layers' matrices and AdamW for the rest, linear warm-up and cosine decay, hidden state carried from
@@ -71,7 +71,7 @@ def rate_factor(progress: float, warmup: float) -> float:
 
 @dataclass(frozen=True)
 class StepResult:
-    """What one step saw.
+    """The figures of one step.
 
     Attributes:
         loss: mean over its characters, in nats.
@@ -119,7 +119,7 @@ class Trainer:
         batch = self._batches[self.step]
         # A seed of its own for each step leaves no generator's state to keep for a resume.
         seed = (self.settings.seed, self.step)
-        loss, state = self._gradients.set(batch, self._carried(batch), seed)
+        loss, state = self._gradients.compute(batch, self._carried(batch), seed)
         norm = float(nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip))
         result = StepResult(loss, norm, self._set_rates(), batch.characters)
         if not (math.isfinite(result.loss) and math.isfinite(norm)):

@@ -22,7 +22,9 @@ def test_evaluating_the_held_out_text_agrees_with_training(
     (start,) = prose_model.of_kind("start")
     assert record.keys() == FIGURES | {"seconds", "characters_per_second", "checkpoint"}
     assert record["characters"] == start["validation_characters"]
-    assert record["nats_per_character"] == pytest.approx(done["nats_per_character"], abs=1e-4)
+    # The text that the mixture was fitted on: a little better than the cross-validated figure.
+    assert record["nats_per_character"] < done["nats_per_character"]
+    assert record["nats_per_character"] == pytest.approx(done["nats_per_character"], rel=0.02)
     (network,) = charrnn(
         "evaluate", "-c", prose_model.run, "held_out.txt", "--json", "--no-ngram"
     ).records
@@ -48,7 +50,9 @@ def test_held_out_lines_score_as_they_evaluate(charrnn: Command, names_model: Tr
     (done,) = names_model.of_kind("done")
     (start,) = names_model.of_kind("start")
     assert start["validation_characters"] == characters
-    assert whole["nats_per_character"] == pytest.approx(done["nats_per_character"], abs=1e-4)
+    # The text that the mixture was fitted on: a little better than the cross-validated figure.
+    assert whole["nats_per_character"] < done["nats_per_character"]
+    assert whole["nats_per_character"] == pytest.approx(done["nats_per_character"], rel=0.02)
 
 
 def test_figures_without_json_are_the_same(charrnn: Command, prose_model: Trained) -> None:

@@ -4,49 +4,56 @@ import io
 import os
 import subprocess
 import sys
-from typing import Any
 
 import pytest
 
 from charrnn.cli.progress import TrainingDisplay
+from charrnn.training.events import (
+    CheckpointEvent,
+    DoneEvent,
+    Event,
+    NetworkStartEvent,
+    SampleEvent,
+    ValidationEvent,
+    WarningEvent,
+)
 from charrnn.training.settings import DEFAULTS
 from tests.support import QUICK, Trained
 
-START: dict[str, Any] = {
-    "event": "start",
-    "resumed": False,
-    "step": 0,
-    "steps": 100,
-    "epochs": 1.5,
-    "characters": 12345,
-    "unknown_characters": 0,
-    "vocabulary_size": 30,
-    "validation_characters": 1200,
-    "parameters": 4321,
-    "settings": {**vars(DEFAULTS)},
-    "flags": "--hidden 8",
-    "device": "cpu",
-    "threads": 2,
-    "ngram_nats_per_character": None,
-}
+START = NetworkStartEvent(
+    checkpoint="run",
+    settings=vars(DEFAULTS),
+    flags="--hidden 8",
+    characters=12345,
+    unknown_characters=0,
+    vocabulary_size=30,
+    validation_characters=1200,
+    seed=1,
+    steps=100,
+    device="cpu",
+    resumed=False,
+    step=0,
+    epochs=1.5,
+    parameters=4321,
+    ngram_nats_per_character=None,
+    threads=2,
+    torch="2",
+)
 
 
-def shown(*events: dict[str, Any], raw: bool = False) -> None:
+def shown(*events: Event, raw: bool = False) -> None:
     with TrainingDisplay(raw) as display:
         for event in events:
             display(event)
 
 
 def test_events_are_plain_lines_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
-    validation = {
-        "event": "validation", "step": 50, "training_nats_per_character": 2.0,
-        "nats_per_character": 1.75, "best": True,
-    }
-    done = {
-        "event": "done", "seconds": 12.34, "nats_per_character": 1.75, "best_step": 50,
-        "checkpoint": "run",
-    }
-    shown(START, validation, {"event": "warning", "message": "mind\nthe gap"}, done)
+    shown(
+        START,
+        ValidationEvent(50, 2.0, 1.75, best=True, seconds=6.0),
+        WarningEvent("mind\nthe gap"),
+        DoneEvent("run", 100, 50, 1.75, 12.34),
+    )
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "training: 12,345 characters, 30 in the vocabulary, 1,200 held out" in captured.err
@@ -65,12 +72,12 @@ def test_events_are_plain_lines_on_stderr(capsys: pytest.CaptureFixture[str]) ->
 def test_samples_are_harmless(
     raw: bool, expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shown({"event": "sample", "step": 1, "text": "a\x1b[31m\nb"}, raw=raw)
+    shown(SampleEvent(1, "a\x1b[31m\nb"), raw=raw)
     assert expected in capsys.readouterr().err
 
 
-def test_unknown_events_are_passed_over(capsys: pytest.CaptureFixture[str]) -> None:
-    shown({"event": "checkpoint"}, {"event": "something new"})
+def test_an_event_with_nothing_to_show_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    shown(CheckpointEvent(1, "run/model.safetensors"))
     assert capsys.readouterr().err == ""
 
 

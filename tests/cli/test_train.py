@@ -80,7 +80,7 @@ def test_progress_is_plain_lines_where_there_is_no_terminal(charrnn: Command) ->
     assert "\r" not in err
     assert "held out" in err
     assert "step 2: training" in err
-    assert "to repeat: --encoding utf-8 --cell lstm --layers 1" in err
+    assert "to repeat: --encoding utf-8 --errors strict --cell lstm --layers 1" in err
     assert "model in run" in err
 
 

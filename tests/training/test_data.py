@@ -78,41 +78,6 @@ def test_the_beginning_after_a_cut_document_is_read_after_eos() -> None:
     assert (data.training == EOS).sum() == 0
 
 
-# --- a part of the training text
-
-
-def test_a_part_of_one_document_is_its_end() -> None:
-    data = prepare("abcdefghij" * 10, validation=0.0)
-    part, whole = data.part(5)
-    assert data.corpus.vocabulary.decode(part) == "ghij"  # and EOS
-    assert not whole
-
-
-@pytest.mark.parametrize("lines", [False, True])
-def test_a_part_of_all_is_all(lines: bool) -> None:
-    data = prepare(prose(20), lines=lines)
-    part, whole = data.part(len(data.training))
-    assert whole
-    assert part is data.training
-
-
-@pytest.mark.parametrize(
-    ("texts", "lines"),
-    [
-        (["a" * 3000, "b" * 1000], False),
-        (["a\n" * 1500, "b\n" * 500], True),
-    ],
-)
-def test_a_part_of_several_has_their_proportions(texts: list[str], lines: bool) -> None:
-    data = prepare(*texts, lines=lines)
-    part, whole = data.part(800)
-    a, b = (int((part == index).sum()) for index in data.corpus.vocabulary.encode("ab").tolist())
-    assert not whole
-    assert len(part) <= 800
-    assert abs(a - 3 * b) <= 4
-    assert a + b > 390
-
-
 # --- what a run of charrnn 0.1.0 finds changed
 
 

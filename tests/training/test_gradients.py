@@ -42,7 +42,7 @@ def computed(
     torch.set_num_threads(threads)
     gradients = Gradients(net, precision)
     state = tuple(torch.full_like(part, 0.5) for part in gradients.initial_state(ROWS))
-    loss, after = gradients.set(batch(), state, seed=(1, 2))
+    loss, after = gradients.compute(batch(), state, seed=(1, 2))
     found = [parameter.grad for parameter in net.parameters()]
     return loss, [each.clone() for each in found if each is not None], after
 
@@ -110,7 +110,7 @@ def test_shards_drop_other_units() -> None:
     alike = Batch(
         np.full((2 * MIN_ROWS, WIDTH), 2), np.full((2 * MIN_ROWS, WIDTH), 3), np.zeros(16, bool)
     )
-    _, (hidden, _) = gradients.set(alike, gradients.initial_state(16), (1, 1))
+    _, (hidden, _) = gradients.compute(alike, gradients.initial_state(16), (1, 1))
     assert len({tuple(row.tolist()) for row in hidden[1]}) == 2 * MIN_ROWS
 
 

@@ -89,11 +89,11 @@ def test_together_they_beat_both_on_the_text_of_the_fit(fit: Fit) -> None:
     assert fit.exponents.dtype == np.float32
     assert fit.helps
     assert fit.together < min(fit.network, fit.ngram) - 0.01
-    assert fit.together < fit.crossed < fit.together + 0.01
+    assert fit.together < fit.cross_validated < fit.together + 0.01
     assert fit.figures() == {
         "network_nats_per_character": fit.network,
         "ngram_nats_per_character": fit.ngram,
-        "nats_per_character": fit.together,
+        "nats_per_character": fit.cross_validated,
     }
 
 
@@ -131,24 +131,38 @@ def test_a_partner_of_other_text_gets_next_to_no_say() -> None:
 
 def test_a_partner_that_does_not_help_is_not_in_the_figures(fit: Fit) -> None:
     for gain, helps in ((0.0, False), (-0.01, False), (0.01, True)):
-        changed = replace(fit, crossed=fit.network - gain)
+        changed = replace(fit, cross_validated=fit.network - gain)
         assert changed.helps is helps
         figure = changed.figures()["nats_per_character"]
-        assert figure == (fit.together if helps else fit.network)
+        assert figure == (changed.cross_validated if helps else fit.network)
 
 
-def test_only_the_beginning_of_a_long_text_is_used(
+def test_a_long_text_is_sampled_from_all_of_it(
     monkeypatch: pytest.MonkeyPatch, source: Source, network: TableModel, ngram: NgramModel
 ) -> None:
-    text = source.text(900, 3)
-    monkeypatch.setattr(charrnn.training.mixing, "MAX_POSITIONS", 700)
-    pieces = [text[:300], text[300:600], text[600:]]
-    long = fit_mixture(network, ngram, documents_of(pieces, with_eos=False))
-    short = fit_mixture(
-        network, ngram, documents_of([*pieces[:2], text[600:700]], with_eos=False)
-    )
-    np.testing.assert_array_equal(long.exponents, short.exponents)
-    assert long.together == short.together
+    """The last third is of a kind that the network knows nothing of: it has its share."""
+    monkeypatch.setattr(charrnn.training.mixing, "MAX_POSITIONS", 900)
+    strange = np.random.default_rng(5).integers(FIRST, V, 1500)
+    pieces = [source.text(1500, 3), source.text(1500, 4), strange]
+    fit = fit_mixture(network, ngram, documents_of(pieces, with_eos=False))
+    whole = loss(network, documents_of(pieces, with_eos=False))
+    assert fit.network == pytest.approx(whole, rel=0.05)
+
+
+def test_the_halves_of_the_cross_validation_do_not_interleave(
+    source: Source, network: TableModel, ngram: NgramModel
+) -> None:
+    """As from two texts, each with the other's exponents, though segments are read in parallel."""
+    text = np.concatenate([source.text(4000, 3), np.random.default_rng(5).integers(FIRST, V, 4000)])
+    halves = [documents_of([half], with_eos=False) for half in (text[:4000], text[4000:])]
+    fits = [fit_mixture(network, ngram, half) for half in halves]
+    losses = [
+        loss(Mixture(network, ngram, other.exponents), half)
+        for half, other in zip(halves, reversed(fits), strict=True)
+    ]
+    found = fit_mixture(network, ngram, documents_of([text], with_eos=False))
+    assert found.cross_validated == pytest.approx(np.mean(losses), abs=2e-3)
+    assert found.cross_validated > found.together + 0.02
 
 
 def test_a_few_characters_are_enough(
@@ -239,7 +253,7 @@ def test_a_partner_that_does_not_help_is_left_out_and_the_run_says_so(
 ) -> None:
     def useless(network: LanguageModel, ngram: NgramModel, documents: Documents) -> Fit:
         fit = fit_mixture(network, ngram, documents)
-        return replace(fit, crossed=fit.network + 0.01)
+        return replace(fit, cross_validated=fit.network + 0.01)
 
     monkeypatch.setattr("charrnn.training.session.fit_mixture", useless)
     result = train(charrnn)

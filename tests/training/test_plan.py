@@ -98,7 +98,7 @@ def test_the_flags_of_a_run_say_all_its_settings() -> None:
     assert flags["--hidden"] == "7"
     assert flags["--muon-rate"] == "0.5"
     assert flags["--cell"] == "gru"
-    assert len(flags) == len(Settings.__dataclass_fields__) + len(["--encoding"])
+    assert len(flags) == len(Settings.__dataclass_fields__) + len(["--encoding", "--errors"])
 
 
 def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +112,9 @@ def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_lines_are_among_the_flags_of_a_run() -> None:
-    assert describe(Settings(), Reading(lines=True)).startswith("--lines --encoding utf-8 ")
+    assert describe(Settings(), Reading(lines=True, errors="replace")).startswith(
+        "--lines --encoding utf-8 --errors replace "
+    )
 
 
 def test_a_longer_budget_gets_a_wider_network_and_more_dropout() -> None:

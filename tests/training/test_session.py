@@ -17,8 +17,10 @@ from charrnn.errors import TrainingError
 from charrnn.models.checkpoint import load_checkpoint
 from charrnn.storage.runs import find_checkpoint
 from charrnn.text.reading import Reading
+from charrnn.training.events import Event, ValidationEvent, as_json
 from charrnn.training.request import Budget, TrainingRequest
-from charrnn.training.session import Event, Interrupted, train
+from charrnn.training.session import train
+from charrnn.training.signals import Interrupted
 from charrnn.training.state import load_run
 from charrnn.training.trainer import Trainer
 from tests.support import names, prose
@@ -54,15 +56,15 @@ def order(
 
 def run(
     wanted: TrainingRequest, watch: Callable[[Event], None] = lambda event: None
-) -> list[Event]:
-    """Train; what happened."""
-    events: list[Event] = []
+) -> list[dict[str, Any]]:
+    """Train; what happened, as JSON objects."""
+    events: list[dict[str, Any]] = []
 
-    def listen(event: Event) -> None:
-        events.append(event)
+    def on_event(event: Event) -> None:
+        events.append(as_json(event))
         watch(event)
 
-    train(wanted, listen)
+    train(wanted, on_event)
     return events
 
 
@@ -70,17 +72,17 @@ def interrupt_at(step: int, number: int = signal.SIGINT) -> Callable[[Event], No
     """A listener that sends a signal after a validation."""
 
     def watch(event: Event) -> None:
-        if event["event"] == "validation" and event["step"] == step:
+        if isinstance(event, ValidationEvent) and event.step == step:
             signal.raise_signal(number)
 
     return watch
 
 
-def kinds(events: list[Event]) -> list[str]:
+def kinds(events: list[dict[str, Any]]) -> list[str]:
     return [event["event"] for event in events]
 
 
-def steps_of(events: list[Event], kind: str) -> list[int]:
+def steps_of(events: list[dict[str, Any]], kind: str) -> list[int]:
     return [event["step"] for event in events if event["event"] == kind]
 
 
@@ -163,7 +165,8 @@ def test_a_signal_saves_the_run_and_the_same_order_goes_on(number: int, status: 
     before = signal.getsignal(number)
     with pytest.raises(Interrupted) as stopped:
         run(order(), interrupt_at(10, number))
-    assert (stopped.value.status, stopped.value.directory) == (status, RUN)
+    assert stopped.value.status == status
+    assert stopped.value.summary == "saved in run; the same command goes on from there"
     assert signal.getsignal(number) == before
     assert not load_run(RUN / "training.safetensors").record.finished
     assert load_checkpoint(RUN).training["step"] == 10
@@ -196,7 +199,7 @@ def test_before_the_first_validation_a_run_is_saved_too(monkeypatch: pytest.Monk
     assert steps_of(events, "validation") == [10, 20, 30]
 
 
-def test_a_finished_run_is_not_begun_again() -> None:
+def test_a_finished_run_is_not_started_again() -> None:
     run(order())
     model = (RUN / "model.safetensors").read_bytes()
     with pytest.raises(TrainingError, match=r"run holds a finished run; .*--fresh.*--output"):
@@ -210,10 +213,10 @@ def test_a_finished_run_is_not_begun_again() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"hidden": 9}, r"--hidden 8, not --hidden 9; repeat its options .*--fresh"),
-        ({"seed": 4}, "--seed not given, not --seed 4"),
-        ({"steps": 40}, "--steps 30, not --steps 40"),
-        ({"lines": True}, "--lines False, not --lines True"),
+        ({"hidden": 9}, r"in run was started with --hidden 8, not 9; repeat that to .*--fresh"),
+        ({"seed": 4}, "was started without --seed; leave it out to go on"),
+        ({"steps": 40}, "was started with --steps 30, not 40; repeat that"),
+        ({"lines": True}, "was started without --lines; leave it out"),
     ],
 )
 def test_another_order_is_not_mistaken_for_the_same(change: dict[str, Any], message: str) -> None:
@@ -228,13 +231,13 @@ def test_a_changed_corpus_is_refused(corpus: Path) -> None:
     with pytest.raises(Interrupted):
         run(order(), interrupt_at(10))
     corpus.write_text(prose(61))
-    with pytest.raises(TrainingError, match=r"the corpus has changed since run .*--fresh"):
+    with pytest.raises(TrainingError, match=r"another corpus, or the corpus has changed .*--fresh"):
         run(order())
 
 
 def test_a_second_trainer_in_the_same_place_is_refused() -> None:
     def watch(event: Event) -> None:
-        if event["event"] == "validation" and event["step"] == 10:
+        if isinstance(event, ValidationEvent) and event.step == 10:
             with pytest.raises(Exception, match=r"in use by another training run \(process"):
                 run(order())
 

@@ -41,7 +41,8 @@ def test_counts_are_at_least_one(name: str) -> None:
 @pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, -math.inf])
 def test_rates_are_positive_numbers(name: str, value: float) -> None:
     option = "--" + name.replace("_", "-")
-    with pytest.raises(SettingsError, match=f"{option} must be 1e-09 to 1e.09, not {value}"):
+    limits = "1e-09 to 1,000,000,000"
+    with pytest.raises(SettingsError, match=f"{option} must be {limits}, not {value}"):
         Settings(**{name: value})  # type: ignore[arg-type]
 
 
@@ -69,3 +70,8 @@ def test_other_values_out_of_range_are_refused(name: str, value: float) -> None:
 def test_an_unknown_precision_is_refused() -> None:
     with pytest.raises(SettingsError, match="unknown precision 'float16'; choose one of float32"):
         Settings(precision="float16")
+
+
+def test_large_limits_are_shown_with_all_their_digits() -> None:
+    with pytest.raises(SettingsError, match="must be 0 to 9,223,372,036,854,775,807, not -1"):
+        Settings(seed=-1)

@@ -1,0 +1,116 @@
+"""What every run has, with a network or without: request, data, clock, events; it saves a model.
+
+Knows nothing of how a model is trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from charrnn.arrays import Array
+from charrnn.models.architecture import Architecture
+from charrnn.models.checkpoint import Checkpoint, save_checkpoint
+from charrnn.models.mixture import Exponents
+from charrnn.models.ngram import NgramModel
+from charrnn.storage.runs import MODEL_FILE, remember_latest
+from charrnn.training.clock import Clock
+from charrnn.training.data import TrainingData
+from charrnn.training.emitter import Emitter
+from charrnn.training.events import CheckpointEvent, DoneEvent
+from charrnn.training.plan import describe
+from charrnn.training.request import TrainingRequest
+from charrnn.training.settings import Settings
+
+MAX_NAMES = 100
+"""A checkpoint lists at most this many of its corpora's names."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every run has.
+
+    Attributes:
+        request: what was asked for.
+        data: what it is trained on.
+        clock: of the whole run.
+        emit: where events go.
+    """
+
+    request: TrainingRequest
+    data: TrainingData
+    clock: Clock
+    emit: Emitter
+
+    def start_facts(self, settings: Settings) -> dict[str, Any]:
+        """What a start event says of request and corpus."""
+        corpus = self.data.corpus
+        return {
+            "checkpoint": str(self.request.output),
+            "settings": asdict(settings),
+            "flags": describe(settings, corpus.reading),
+            "characters": corpus.characters,
+            "unknown_characters": corpus.unknown_characters,
+            "vocabulary_size": len(corpus.vocabulary),
+            "validation_characters": self.data.validation.characters,
+            "seed": settings.seed,
+        }
+
+    def save_model(
+        self,
+        training: Mapping[str, Any],
+        *,
+        architecture: Architecture | None = None,
+        weights: Mapping[str, Array] | None = None,
+        ngram: NgramModel | None = None,
+        exponents: Exponents | None = None,
+    ) -> None:
+        """Write the checkpoint and make it the default one.
+
+        Raises:
+            OutputError: it cannot be written; an older one is intact.
+            CheckpointError: a weight is not finite; an older one is intact.
+        """
+        corpus = self.data.corpus
+        checkpoint = Checkpoint(
+            vocabulary=corpus.vocabulary,
+            lines=corpus.reading.lines,
+            architecture=architecture,
+            weights=weights or {},
+            ngram=None if ngram is None else ngram.counts,
+            exponents=exponents,
+            training=dict(training),
+            corpus=self._corpus_facts(),
+        )
+        save_checkpoint(self.request.output / MODEL_FILE, checkpoint)
+        remember_latest(self.request.output)
+
+    def _corpus_facts(self) -> dict[str, Any]:
+        corpus = self.data.corpus
+        return {
+            "names": list(corpus.names[:MAX_NAMES]),
+            "digest": corpus.digest,
+            "characters": corpus.characters,
+            "unknown_characters": corpus.unknown_characters,
+            "validation_characters": self.data.validation.characters,
+        }
+
+    def saved(self, step: int) -> CheckpointEvent:
+        """The event of a model that was saved."""
+        return CheckpointEvent(step, str(self.request.output / MODEL_FILE))
+
+    def done(
+        self, step: int, best_step: int, loss: float | None, figures: Mapping[str, float | None]
+    ) -> DoneEvent:
+        """The event of a finished run.
+
+        Args:
+            step: updates in all.
+            best_step: after which the network was best.
+            loss: of the network, in nats per character.
+            figures: of the mixture, which take its place.
+        """
+        values = {"nats_per_character": loss, **figures}
+        output, seconds = str(self.request.output), self.clock.elapsed()
+        return DoneEvent(output, step, best_step, seconds=seconds, **values)

@@ -1,0 +1,188 @@
+"""What happens in a training run, as typed events, and the JSON that each one makes.
+
+Whoever watches a run is a function of one event. Knows neither torch nor how events are shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, TypeAlias
+
+
+@dataclass(frozen=True)
+class StartEvent:
+    """A run starts or goes on.
+
+    Attributes:
+        checkpoint: the run directory.
+        settings: every field of Settings.
+        flags: the options that repeat the run.
+        characters, unknown_characters, vocabulary_size, validation_characters: of the corpus.
+        seed: of the run.
+        steps: at which it ends.
+        device: that it runs on.
+    """
+
+    checkpoint: str
+    settings: Mapping[str, Any]
+    flags: str
+    characters: int
+    unknown_characters: int
+    vocabulary_size: int
+    validation_characters: int
+    seed: int
+    steps: int
+    device: str
+
+
+@dataclass(frozen=True)
+class NetworkStartEvent(StartEvent):
+    """A run that trains a network starts or goes on.
+
+    Attributes:
+        resumed: whether it goes on.
+        step: updates so far.
+        epochs: readings of the training text in the whole run.
+        parameters: of the network.
+        ngram_nats_per_character: of the n-gram model alone, on the held-out text.
+        threads, torch: of this session.
+    """
+
+    resumed: bool
+    step: int
+    epochs: float
+    parameters: int
+    ngram_nats_per_character: float | None
+    threads: int
+    torch: str
+
+
+@dataclass(frozen=True)
+class StepEvent:
+    """Some steps were done; means are over those since the last such event.
+
+    Attributes:
+        step: updates so far.
+        steps: at which the run ends.
+        nats_per_character: mean training loss.
+        gradient_norm: of the last step, before clipping.
+        rate, muon_rate: learning rates of the last step.
+        characters_per_second: of training.
+        seconds: of the whole run.
+    """
+
+    step: int
+    steps: int
+    nats_per_character: float
+    gradient_norm: float
+    rate: float
+    muon_rate: float
+    characters_per_second: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ValidationEvent:
+    """The network was measured on the held-out text.
+
+    Attributes:
+        step: updates so far.
+        training_nats_per_character: mean training loss since the last validation.
+        nats_per_character: on the held-out text; None where there is none.
+        best: whether it is the lowest so far.
+        seconds: of the whole run.
+    """
+
+    step: int
+    training_nats_per_character: float
+    nats_per_character: float | None
+    best: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
+class SampleEvent:
+    """The network wrote a text."""
+
+    step: int
+    text: str
+
+
+@dataclass(frozen=True)
+class CheckpointEvent:
+    """The model was saved to the file `checkpoint`."""
+
+    step: int
+    checkpoint: str
+
+
+@dataclass(frozen=True)
+class WarningEvent:
+    """Something the user should know of, in one line."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class InterruptedEvent:
+    """A signal stopped the run; it is saved."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class DoneEvent:
+    """The run is finished.
+
+    Attributes:
+        checkpoint: the run directory.
+        step: updates in all.
+        best_step: after which the saved network was measured best.
+        nats_per_character: of the saved model on the held-out text; None where there is none.
+        seconds: of the whole run.
+        network_nats_per_character, ngram_nats_per_character: of a mixture's two models alone.
+    """
+
+    checkpoint: str
+    step: int
+    best_step: int
+    nats_per_character: float | None
+    seconds: float
+    network_nats_per_character: float | None = None
+    ngram_nats_per_character: float | None = None
+
+
+Event: TypeAlias = (
+    StartEvent
+    | NetworkStartEvent
+    | StepEvent
+    | ValidationEvent
+    | SampleEvent
+    | CheckpointEvent
+    | WarningEvent
+    | InterruptedEvent
+    | DoneEvent
+)
+OnEvent: TypeAlias = Callable[[Event], None]
+
+NAMES: Mapping[type, str] = {
+    StartEvent: "start",
+    NetworkStartEvent: "start",
+    StepEvent: "step",
+    ValidationEvent: "validation",
+    SampleEvent: "sample",
+    CheckpointEvent: "checkpoint",
+    WarningEvent: "warning",
+    InterruptedEvent: "interrupted",
+    DoneEvent: "done",
+}
+"""Type of event -> its name in JSON."""
+
+
+def as_json(event: Event) -> dict[str, Any]:
+    """The JSON object of `event`; a field with a default is left out while it has that default."""
+    values = {each.name: getattr(event, each.name) for each in fields(event)}
+    optional = {each.name: each.default for each in fields(event)}
+    kept = {name: value for name, value in values.items() if value is not optional[name]}
+    return {"event": NAMES[type(event)], **kept}

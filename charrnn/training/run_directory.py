@@ -1,0 +1,161 @@
+"""What a run directory holds: a run that goes on, a finished one, or somebody else's files.
+
+A log is ours if it is empty or its first line is a start event; a model or training file is ours if
+such a log lies beside it, or it bears charrnn's mark itself. Nothing else is ever changed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from charrnn.errors import CharRNNError, TrainingError
+from charrnn.models.checkpoint import load_checkpoint
+from charrnn.storage.runs import MODEL_FILE
+from charrnn.storage.tensor_file import METADATA_KEY
+from charrnn.text.reading import Reading
+from charrnn.training.data import TrainingData, changed_since_v1
+from charrnn.training.request import DEFAULT_MINUTES, TrainingRequest
+from charrnn.training.state import DATA_VERSION, TRAINING_FILE, SavedRun, load_run
+
+LOG_FILE = "log.jsonl"
+SEALED_FILES = (MODEL_FILE, TRAINING_FILE)
+MARK = f'{{"__metadata__":{{"{METADATA_KEY}":'.encode()
+"""How the header of a sealed file begins, after 8 bytes of its length."""
+MAX_FIRST_LINE = 1 << 16
+REMEDY = "start over with --fresh, or choose another place with --output"
+
+
+def refuse_foreign_files(directory: Path) -> None:
+    """Raise TrainingError if training in `directory` would overwrite a file that is not ours."""
+    log = directory / LOG_FILE
+    if log.exists():
+        if not _is_log(log):
+            _refuse_foreign(log)
+        if log.stat().st_size:
+            return
+    for path in (directory / name for name in SEALED_FILES):
+        if path.exists() and not (path.is_file() and _begins(path, MARK, 8)):
+            _refuse_foreign(path)
+
+
+def _refuse_foreign(path: Path) -> None:
+    raise TrainingError(
+        f"{path} was not written by charrnn train; move it away, or choose another place with "
+        "--output"
+    )
+
+
+def _is_log(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with suppress(OSError, ValueError, RecursionError):
+        with path.open("rb") as file:
+            line = file.readline(MAX_FIRST_LINE)
+        event = json.loads(line or '{"event": "start"}')
+        return isinstance(event, dict) and event.get("event") == "start"
+    return False
+
+
+def _begins(path: Path, beginning: bytes, offset: int) -> bool:
+    with suppress(OSError), path.open("rb") as file:
+        file.seek(offset)
+        return file.read(len(beginning)) == beginning
+    return False
+
+
+def find_unfinished(request: TrainingRequest, data: TrainingData) -> SavedRun | None:
+    """The unfinished run to go on with; None if there is none, or with --fresh.
+
+    Raises:
+        TrainingError: there is a finished run, or one of other options or another corpus.
+        CheckpointError: the training file is damaged.
+    """
+    model, training = request.output / MODEL_FILE, request.output / TRAINING_FILE
+    if request.fresh or not (model.exists() or training.exists()):
+        return None
+    saved = load_run(training) if training.exists() else None
+    if saved is None or saved.record.finished:
+        other = "" if _digest(model, saved) in {data.corpus.digest, None} else " of another corpus"
+        raise TrainingError(f"{request.output} holds a finished run{other}; {REMEDY}")
+    _require_same_run(request, saved, data)
+    return saved
+
+
+def _digest(model: Path, saved: SavedRun | None) -> Any:
+    """Of the corpus that the finished run was trained on; None if nothing says so."""
+    if saved is not None:
+        return saved.record.corpus
+    with suppress(CharRNNError):
+        return load_checkpoint(model).corpus.get("digest")
+    return None
+
+
+def _require_same_run(request: TrainingRequest, saved: SavedRun, data: TrainingData) -> None:
+    there, here = _distinctive(saved.record.requested), _distinctive(request.as_requested())
+    reading = asdict(Reading()).keys()
+    _require_same_options(request, there, here, reading)  # the digest depends on these, too
+    if saved.data_version < DATA_VERSION:
+        reason = changed_since_v1(data, saved.settings)
+        if reason is not None:
+            raise TrainingError(
+                f"{request.output} holds an unfinished run of charrnn 0.1 that cannot go on: "
+                f"{reason}; {REMEDY}"
+            )
+    if saved.record.corpus != data.corpus.digest:
+        raise TrainingError(
+            f"{request.output} holds an unfinished run of another corpus, or the corpus has "
+            f"changed since; restore it to go on, or {REMEDY}"
+        )
+    _require_same_options(request, there, here, there.keys() | here.keys())
+
+
+def _distinctive(requested: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what is so by default: nobody need have given it."""
+    defaults = {**asdict(Reading()), "minutes": DEFAULT_MINUTES}
+    return {
+        name: value
+        for name, value in requested.items()
+        if name not in defaults or defaults[name] != value
+    }
+
+
+def _require_same_options(
+    request: TrainingRequest,
+    there: Mapping[str, Any],
+    here: Mapping[str, Any],
+    names: Any,
+) -> None:
+    for name in sorted(names):
+        if there.get(name) != here.get(name):
+            raise TrainingError(
+                f"the unfinished run in {request.output} was started "
+                f"{_difference(name, there.get(name), here.get(name))} to go on, or {REMEDY}"
+            )
+
+
+def _difference(name: str, there: Any, here: Any) -> str:
+    option = f"--{name.replace('_', '-')}"
+    if there is None:
+        return f"without {option}; leave it out"
+    given = option if there is True else f"{option} {_shown(there)}"
+    if here is None:
+        return f"with {given}; give it too"
+    return f"with {given}, not {_shown(here)}; repeat that"
+
+
+def _shown(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def holds_validated_model(directory: Path) -> bool:
+    """Whether there is a model that has been validated, or is an n-gram model alone."""
+    try:
+        found = load_checkpoint(directory)
+    except CharRNNError:
+        return False
+    return found.architecture is None or bool(found.training.get("history"))

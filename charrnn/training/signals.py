@@ -1,0 +1,70 @@
+"""Signals that ask a run to stop. Knows nothing of what a run does or saves."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+from charrnn.platform import EXIT_STATUS
+
+SAME_SIGNAL_SECONDS = 0.2
+"""Signals closer together than this count as one: `timeout` signals a process, then its group."""
+
+
+class StopRequested(BaseException):
+    """A signal asked the run to stop."""
+
+
+class Interrupted(BaseException):
+    """A signal stopped the run.
+
+    Attributes:
+        status: to exit with.
+        summary: what is saved and how to go on, in one line.
+    """
+
+    def __init__(self, status: int, summary: str) -> None:
+        super().__init__(status)
+        self.status = status
+        self.summary = summary
+
+
+class StopRequest:
+    """Remembers a signal until the run looks.
+
+    Attributes:
+        at_once: whether a signal raises StopRequested wherever the program is: for long work whose
+            loss does no harm.
+    """
+
+    def __init__(self) -> None:
+        self.at_once = False
+        self._number: int | None = None
+        self._received = 0.0
+
+    @property
+    def status(self) -> int | None:
+        """What to exit with; None while no signal has come."""
+        return None if self._number is None else EXIT_STATUS[signal.Signals(self._number)]
+
+    def receive(self, number: int) -> None:
+        """Remember a signal; a second one ends the program without saving.
+
+        Emits nothing: the signal may have come in the middle of a write to the same stream.
+
+        Raises:
+            KeyboardInterrupt: it is the second one.
+            StopRequested: `at_once`.
+        """
+        now = time.monotonic()
+        if self._number is None:
+            self._number, self._received = number, now
+        elif now - self._received > SAME_SIGNAL_SECONDS:
+            raise KeyboardInterrupt
+        if self.at_once:
+            self.check()
+
+    def check(self) -> None:
+        """Raise StopRequested if a signal has come."""
+        if self._number is not None:
+            raise StopRequested
