@@ -10,6 +10,8 @@ import click
 
 from charrnn.cli.terminal import naming_standard_output
 
+HELP = {"help_option_names": ["-h", "--help"]}
+
 
 class Command(click.Command):
     """A click command that refuses a single option given twice.
@@ -23,6 +25,9 @@ class Command(click.Command):
 
     answers: ClassVar[Mapping[str, str]] = {}
     never_suggested: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(self, name: str | None, **options: Any) -> None:
+        super().__init__(name, **{"context_settings": HELP, **options})
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse `args` into the parameters of `ctx`.

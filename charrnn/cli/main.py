@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from charrnn import __version__
+from charrnn.cli.command import HELP
 from charrnn.cli.terminal import (
     STANDARD_OUTPUT,
     abandon_output,
@@ -86,7 +87,7 @@ class Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings=HELP)
 @click.version_option(__version__, prog_name="charrnn")
 def program() -> None:
     """A character-level language model.

@@ -27,7 +27,7 @@ def load_model(
     if checkpoint.architecture is None:
         if checkpoint.ngram is None or not use_ngram:
             raise SettingsError(
-                "this model is an n-gram model alone; leave out --no-ngram (use_ngram=False in Python)"
+                "this model is an n-gram model alone; use it with its n-gram model (no --no-ngram)"
             )
         return NgramModel(checkpoint.ngram)
     network = _load_network(checkpoint, checkpoint.architecture, device)

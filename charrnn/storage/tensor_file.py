@@ -146,10 +146,14 @@ def _header_length(data: bytes) -> int:
     length = int.from_bytes(data[:8], "little")
     if data[8:9] == b"{" and 2 <= length <= min(MAX_HEADER, len(data) - 8):
         return length  # checked first: a length may have the first byte of a pickle
-    for beginning, kind in FOREIGN_SIGNATURES:
-        if data.startswith(beginning):
-            raise CheckpointError(f"it is {kind}; {REMEDY}")
-    raise CheckpointError(f"it is truncated or not a safetensors file; {REMEDY}")
+    kind = foreign_kind(data) or "truncated or not a safetensors file"
+    raise CheckpointError(f"it is {kind}; {REMEDY}")
+
+
+def foreign_kind(beginning: bytes) -> str | None:
+    """What a file that is not sealed is, by its first bytes; None if they say nothing."""
+    kinds = (kind for signature, kind in FOREIGN_SIGNATURES if beginning.startswith(signature))
+    return next(kinds, None)
 
 
 def _check_seal(data: bytes, header_length: int) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from charrnn.errors import CharRNNError, TrainingError
 from charrnn.models.checkpoint import load_checkpoint
 from charrnn.storage.runs import MODEL_FILE
-from charrnn.storage.tensor_file import METADATA_KEY
+from charrnn.storage.tensor_file import METADATA_KEY, foreign_kind
 from charrnn.text.reading import Reading
 from charrnn.training.data import TrainingData, changed_since_v1
 from charrnn.training.request import DEFAULT_MINUTES, TrainingRequest
@@ -39,14 +39,16 @@ def refuse_foreign_files(directory: Path) -> None:
         if log.stat().st_size:
             return
     for path in (directory / name for name in SEALED_FILES):
-        if path.exists() and not (path.is_file() and _begins(path, MARK, 8)):
-            _refuse_foreign(path)
+        if path.exists():
+            beginning = _beginning(path)
+            if beginning[8:] != MARK:
+                _refuse_foreign(path, foreign_kind(beginning))
 
 
-def _refuse_foreign(path: Path) -> None:
+def _refuse_foreign(path: Path, kind: str | None = None) -> None:
     raise TrainingError(
         f"{path} was not written by charrnn train; move it away, or choose another place with "
-        "--output"
+        f"--output{f' (it is {kind})' if kind else ''}"
     )
 
 
@@ -61,11 +63,12 @@ def _is_log(path: Path) -> bool:
     return False
 
 
-def _begins(path: Path, beginning: bytes, offset: int) -> bool:
-    with suppress(OSError), path.open("rb") as file:
-        file.seek(offset)
-        return file.read(len(beginning)) == beginning
-    return False
+def _beginning(path: Path) -> bytes:
+    """A sealed file's length of header and its MARK, or what stands there instead."""
+    if path.is_file():
+        with suppress(OSError), path.open("rb") as file:
+            return file.read(8 + len(MARK))
+    return b""
 
 
 def find_unfinished(request: TrainingRequest, data: TrainingData) -> SavedRun | None:

@@ -38,8 +38,9 @@ def test_without_a_model_there_is_a_remedy() -> None:
 def test_of_several_runs_one_must_be_named() -> None:
     make_run("one")
     make_run("two")
-    with pytest.raises(CheckpointError, match=r"checkpoints/one, checkpoints/two.*--checkpoint"):
+    with pytest.raises(CheckpointError, match="checkpoints/one, checkpoints/two") as raised:
         find_checkpoint(None)
+    assert raised.value.for_command_line().endswith("; name one with --checkpoint")
 
 
 @pytest.mark.parametrize("variable", [False, True])
