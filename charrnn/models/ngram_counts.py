@@ -319,7 +319,7 @@ def _assemble(unigrams: Integers, levels: Iterator[_Level], cutoffs: Sequence[in
             kept = level.raw > cutoff
             arrays |= _family_arrays(k - 1, level.parent, counts, kept, kept_above)
             arrays[f"ngram.{k}.character"] = level.character[kept]
-        arrays[f"ngram.{k}.count"] = _smallest(counts[kept])
+        arrays[f"ngram.{k}.count"] = smallest(counts[kept])
         if following is not None:
             level, kept_above = following, kept
     return NgramCounts(len(unigrams), tuple(discounts), arrays)
@@ -340,16 +340,21 @@ def _family_arrays(
 ) -> dict[str, Array]:
     """How many children each kept k-gram keeps and the sum of the counts of those it loses."""
     children = np.bincount(parent[kept], minlength=len(kept_above))[kept_above]
-    arrays = {f"ngram.{k}.children": _smallest(children)}
+    arrays = {f"ngram.{k}.children": smallest(children)}
     if not kept.all():
         lost = np.bincount(parent[~kept], counts[~kept], len(kept_above))[kept_above]
-        arrays[f"ngram.{k}.dropped"] = _smallest(np.where(children > 0, lost, 0).astype(np.int64))
+        arrays[f"ngram.{k}.dropped"] = smallest(np.where(children > 0, lost, 0).astype(np.int64))
     return arrays
 
 
 def _discounts(counts: Integers) -> Discounts:
     """Modified Kneser-Ney discounts (Chen & Goodman 1999, equation 17) of one order's counts."""
-    seen = np.bincount(np.minimum(counts, 5), minlength=5)[1:5].astype(np.float64)
+    return discounts_of(np.bincount(np.minimum(counts, 5), minlength=5)[1:5])
+
+
+def discounts_of(seen: Integers) -> Discounts:
+    """Modified Kneser-Ney discounts, of how many n-grams have the counts 1, 2, 3 and 4."""
+    seen = seen.astype(np.float64)
     if not seen[:3].all():
         return FALLBACK
     share = seen[0] / (seen[0] + 2 * seen[1])
@@ -358,6 +363,6 @@ def _discounts(counts: Integers) -> Discounts:
     return found if _are_discounts(found) else FALLBACK
 
 
-def _smallest(array: Integers) -> Array:
+def smallest(array: Integers) -> Array:
     """The same numbers in the smallest unsigned integers that hold them."""
     return array.astype(np.min_scalar_type(int(array.max(initial=0))))

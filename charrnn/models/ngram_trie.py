@@ -1,0 +1,294 @@
+"""A trie of counted n-grams: joining two, pruning the rare, adjusted counts.
+
+Knows nothing of texts or of probabilities.
+
+A trie is one flat level per order; the k-grams are in lexicographic order, so that two tries are
+joined level by level as sorted lists are. A large trie lies in an anonymous temporary file, of
+which one level is in memory at a time.
+
+Pruning: Manku & Motwani 2002, "Approximate frequency counts over data streams" (lossy counting).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from itertools import chain, pairwise
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from charrnn.models.ngram_blocks import NOTHING, Array, Integers, Level
+from charrnn.text.vocabulary import EOS
+
+MAX_CUTOFF = 15
+"""Counts up to this are told apart when it is decided which n-grams are pruned."""
+IN_MEMORY = 1 << 22
+"""A trie of more n-grams lies in a file."""
+HISTOGRAM = 6
+"""Adjusted counts 0 to 4, and 5 or more, are told apart: what discounts are estimated from."""
+FIELDS = tuple(field.name for field in fields(Level))
+
+
+@dataclass(frozen=True)
+class Trie:
+    """The n-grams of a part of a text; axes k: orders 1 to N, n: n-grams of one order.
+
+    Attributes:
+        levels: of each order, read from a file at every access if the trie is large.
+        kept: how many n-grams occur more than 0, ..., MAX_CUTOFF times (k, MAX_CUTOFF + 1).
+        pruned: how many n-grams of adjusted count 0, ..., 4, more were pruned (k, HISTOGRAM).
+        missing: by how much a count may fall short, at most (k,): the sum of all cutoffs used.
+    """
+
+    levels: Sequence[Level]
+    kept: Integers
+    pruned: Integers
+    missing: Integers
+
+    @property
+    def order(self) -> int:
+        """N."""
+        return len(self.levels)
+
+    def __len__(self) -> int:
+        return int(self.kept[:, 0].sum())
+
+    def truncated(self, order: int) -> Trie:
+        """The trie without the n-grams longer than `order`."""
+        levels = self.levels[:order]
+        return Trie(levels, self.kept[:order], self.pruned[:order], self.missing[:order])
+
+
+class _FileLevels(Sequence[Level]):
+    """Levels in a file that vanishes with this object or the process, however it ends."""
+
+    def __init__(self, directory: Path | None) -> None:
+        self._file = TemporaryFile(dir=directory, prefix="charrnn-ngrams-")  # noqa: SIM115
+        self._offsets: list[int] = []
+
+    def append(self, level: Level) -> None:
+        self._offsets.append(self._file.seek(0, 2))
+        for name in FIELDS:
+            np.save(self._file, getattr(level, name))
+
+    def __len__(self) -> int:
+        return len(self._offsets)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[at] for at in range(*index.indices(len(self)))]
+        self._file.seek(self._offsets[index])
+        return Level(*(np.load(self._file) for _ in FIELDS))
+
+
+def make_trie(
+    levels: Iterable[Level],
+    directory: Path | None = None,
+    pruned: Integers | None = None,
+    missing: Integers | None = None,
+) -> Trie:
+    """The trie of these levels; in a file in `directory` if it is large."""
+    kept, found, total = [], [], 0
+    stored: _FileLevels | None = None
+    for level in levels:
+        kept.append(_kept(level))
+        total += len(level)
+        if stored is None and total > IN_MEMORY:
+            stored = _FileLevels(directory)
+            for each in found:
+                stored.append(each)
+            found = []
+        (found if stored is None else stored).append(level)
+    order = len(kept)
+    nothing = np.zeros((order, HISTOGRAM), np.int64)
+    return Trie(
+        found if stored is None else stored,
+        np.array(kept),
+        nothing if pruned is None else pruned,
+        nothing[:, 0] if missing is None else missing,
+    )
+
+
+def _kept(level: Level) -> Integers:
+    """How many n-grams occur more than 0, 1, ... MAX_CUTOFF times."""
+    seen = np.bincount(np.minimum(level.raw, MAX_CUTOFF + 1), minlength=MAX_CUTOFF + 2)
+    seen[1] += seen[0]  # those that occur beyond the part only
+    seen[0] = 0
+    return len(level) - np.cumsum(seen[:-1])
+
+
+def join(one: Trie, other: Trie, directory: Path | None = None) -> Trie:
+    """All n-grams of both, their counts added up."""
+    order = min(one.order, other.order)
+    one, other = one.truncated(order), other.truncated(order)
+    return make_trie(
+        _joined(one.levels, other.levels),
+        directory,
+        one.pruned + other.pruned,
+        one.missing + other.missing,
+    )
+
+
+def _joined(one: Sequence[Level], other: Sequence[Level]) -> Iterator[Level]:
+    ones: Array
+    others: Array
+    for k in range(len(one)):
+        a, b = one[k], other[k]
+        if k == 0:
+            size = len(a)
+            ones = others = np.arange(size, dtype=np.uint32)
+            yield _join_level(a, b, ones, others, ones, others, size)
+            continue
+        into_a, into_b, n = _places(_keys(a, ones, size), _keys(b, others, size))
+        yield _join_level(a, b, ones, others, into_a, into_b, n)
+        ones, others = into_a, into_b
+
+
+def _keys(level: Level, above: Array, size: int) -> npt.NDArray[np.uint64]:
+    """Parent and last character of each k-gram in one number (n,), in ascending order."""
+    key = above[level.parent].astype(np.uint64)
+    key *= np.uint64(size)
+    key += level.character
+    return key
+
+
+def _places(a: npt.NDArray[np.uint64], b: npt.NDArray[np.uint64]) -> tuple[Array, Array, int]:
+    """Where the elements of `a` and of `b` lie in their union, and its size; both ascending."""
+    if len(a) < len(b):
+        into_b, into_a, n = _places(b, a)
+        return into_a, into_b, n
+    at = a.searchsorted(b)
+    is_new = np.ones(len(b), np.bool_)
+    within = at < len(a)
+    is_new[within] = a[at[within]] != b[within]
+    added = np.cumsum(is_new, dtype=np.uint32)
+    into_b = (at + added - is_new).astype(np.uint32)
+    shift = np.bincount(at[is_new], minlength=len(a) + 1)[: len(a)]
+    np.cumsum(shift, out=shift)
+    into_a = (shift + np.arange(len(a))).astype(np.uint32)
+    return into_a, into_b, len(a) + int(is_new.sum())
+
+
+def _join_level(
+    a: Level, b: Level, above_a: Array, above_b: Array, into_a: Array, into_b: Array, n: int
+) -> Level:
+    def moved(name: str, through: Sequence[Array] | None = None) -> Array:
+        x, y = getattr(a, name), getattr(b, name)
+        if len(x) == len(y) == 0:
+            return x
+        result = np.zeros(n, x.dtype if through is None else np.uint32)
+        result[into_a] = x if through is None else through[0][x]
+        result[into_b] = y if through is None else through[1][y]
+        return result
+
+    def added(name: str) -> Array:
+        x, y = getattr(a, name), getattr(b, name)
+        largest = int(x.max(initial=0)) + int(y.max(initial=0))
+        if not largest and name != "raw":
+            return NOTHING
+        result = np.zeros(n, np.min_scalar_type(largest))
+        if len(x):
+            result[into_a] = x
+        if len(y):
+            result[into_b] += y.astype(result.dtype, copy=False)
+        return result
+
+    above = above_a, above_b
+    return Level(
+        moved("character"),
+        moved("parent", above),
+        moved("suffix", above),
+        added("raw"),
+        added("lost"),
+        added("dropped"),
+    )
+
+
+def adjusted_counts(levels: Sequence[Level]) -> Iterator[tuple[Level, Integers]]:
+    """Each level with its adjusted counts (n,).
+
+    Of the highest order, and of n-grams that begin with EOS, how often they occur; of others, how
+    many different characters precede them. There one that was pruned, came again and was pruned
+    again counts as two, but never as more than there are characters.
+    """
+    level, size = levels[0], len(levels[0])
+    opening = EOS, EOS + 1
+    for k in range(1, len(levels) + 1):
+        if k == len(levels):
+            yield level, level.raw.astype(np.int64)
+            return
+        following = levels[k]
+        counts = np.bincount(following.suffix, minlength=len(level))
+        if len(level.lost):
+            counts = np.minimum(counts + level.lost, size)
+        # Only what begins a text without sentence start has none: nothing counts as one.
+        np.maximum(counts, level.raw > 0, out=counts)
+        if k > 1:
+            counts[slice(*opening)] = level.raw[slice(*opening)]
+        yield level, counts
+        level = following
+        opening = tuple(level.parent.searchsorted(opening).tolist())
+
+
+def prune(trie: Trie, cutoffs: Sequence[int], directory: Path | None = None) -> Trie:
+    """Without the k-grams that occur at most cutoffs[k - 1] times; prefixes and suffixes are kept.
+
+    Of those pruned, what they add to the counts of others is kept: see `lost` and `dropped`.
+
+    Args:
+        cutoffs: not falling, the first 0; there may be fewer than orders.
+    """
+    trie = trie.truncated(len(cutoffs))
+    if not any(cutoffs):
+        return trie
+    pruned = trie.pruned.copy()
+    levels = _pruned(trie.levels, cutoffs, pruned)
+    return make_trie(levels, directory, pruned, trie.missing + np.array(cutoffs))
+
+
+def _pruned(
+    levels: Sequence[Level], cutoffs: Sequence[int], pruned: Integers
+) -> Iterator[Level]:
+    kept = np.ones(len(levels[0]), np.bool_)
+    renumber: Array = np.arange(len(kept), dtype=np.uint32)
+    for k, (current, following) in enumerate(pairwise(chain(adjusted_counts(levels), [None]))):
+        assert current is not None
+        level, counts = current
+        lost, dropped = level.lost, level.dropped
+        kept_following = kept
+        if following is not None:
+            after, after_counts = following
+            kept_following = kept[after.parent] & kept[after.suffix]
+            if cutoffs[k + 1]:
+                kept_following &= after.raw > cutoffs[k + 1]
+            gone = ~kept_following
+            lost = _plus(lost, np.bincount(after.suffix[gone], minlength=len(level)))
+            weight = np.bincount(after.parent[gone], after_counts[gone], len(level))
+            dropped = _plus(dropped, weight.astype(np.int64))
+            pruned[k + 1] += histogram(after_counts[gone])
+        renumbered = (np.cumsum(kept, dtype=np.uint32) - np.uint32(1)).astype(np.uint32)
+        yield Level(
+            level.character[kept] if k else NOTHING,
+            renumber[level.parent[kept]] if k else NOTHING,
+            renumber[level.suffix[kept]] if k else NOTHING,
+            level.raw[kept],
+            lost[kept] if len(lost) else NOTHING,
+            dropped[kept] if len(dropped) else NOTHING,
+        )
+        kept, renumber = kept_following, renumbered
+
+
+def histogram(counts: Integers) -> Integers:
+    """How many are 0, 1, 2, 3, 4, more (HISTOGRAM,)."""
+    return np.bincount(np.minimum(counts, HISTOGRAM - 1), minlength=HISTOGRAM)
+
+
+def _plus(before: Array, more: Integers) -> Array:
+    """The sum in the smallest unsigned integers; `before` may be empty, which means zeros."""
+    total = more + before if len(before) else more
+    largest = int(total.max(initial=0))
+    return total.astype(np.min_scalar_type(largest)) if largest else NOTHING
