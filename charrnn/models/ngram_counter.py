@@ -22,9 +22,9 @@ from charrnn.models.ngram_counts import (
     discounts_of,
     smallest,
 )
-from charrnn.models.ngram_trie import MAX_CUTOFF, Trie, adjusted_counts, histogram, join, make_trie, prune
+from charrnn.models.ngram_trie import MAX_CUTOFF, MAX_JOINED, Trie, adjusted_counts, histogram, join, make_trie, prune
 
-STEP = 4 * BLOCK
+STEP = 8 * BLOCK
 """Characters counted between two chances to stop."""
 SLACK = 0.75
 """Where counting prunes, down to this share of the limit, so that it need not do so at each step."""
@@ -87,29 +87,27 @@ class NgramCounter:
                 self._ids, start, stop, self._order, self._size, sentence_start=opens
             )
             tries.append(make_trie(levels, self._directory))
-            self._collapse(tries)
-        while len(tries) > 1:
-            tries.append(join(tries.pop(), tries.pop(), self._directory))
-        return tries[0]
-
-    def _collapse(self, tries: list[Trie]) -> None:
-        """Join the last ones until each is at least twice as large as the next."""
-        while len(tries) > 1 and len(tries[-2]) < 2 * len(tries[-1]):
-            tries.append(join(tries.pop(), tries.pop(), self._directory))
+            if len(tries) == MAX_JOINED:
+                tries = [join(tries, self._directory)]
+        return join(tries, self._directory)
 
     def _add(self, trie: Trie) -> None:
+        """Join with the rest when that is no larger than what came since it was last joined."""
         self._tries.append(trie)
-        self._collapse(self._tries)
-        last = self._tries[-1]
-        if len(last) > self._limit:
-            cutoffs = cutoffs_for(last, int(self._limit * SLACK), MAX_CUTOFF)
-            self._tries[-1] = prune(last, cutoffs, self._directory)
+        first, *others = map(len, self._tries)
+        if sum(others) >= first or len(self._tries) == MAX_JOINED:
+            self._join()
+
+    def _join(self) -> None:
+        joined = join(self._tries, self._directory)
+        if len(joined) > self._limit:
+            cutoffs = cutoffs_for(joined, int(self._limit * SLACK), MAX_CUTOFF)
+            joined = prune(joined, cutoffs, self._directory)
+        self._tries = [joined]
 
     def finish(self, max_ngrams: int = MAX_NGRAMS, max_cutoff: int = 2) -> NgramCounts:
-        tries = self._tries
-        while len(tries) > 1:
-            tries.append(join(tries.pop(), tries.pop(), self._directory))
-        trie = tries[0]
+        self._join()
+        trie = self._tries[0]
         cutoffs = cutoffs_for(trie, max_ngrams, max_cutoff)
         return assemble(prune(trie, cutoffs, self._directory))
 

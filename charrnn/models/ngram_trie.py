@@ -28,6 +28,9 @@ MAX_CUTOFF = 15
 """Counts up to this are told apart when it is decided which n-grams are pruned."""
 IN_MEMORY = 1 << 22
 """A trie of more n-grams lies in a file."""
+JOINED_BITS = 4
+MAX_JOINED = 1 << JOINED_BITS
+"""Most tries joined at once; a key has 48 bits for an n-gram, 4 for the number of its trie."""
 HISTOGRAM = 6
 """Adjusted counts 0 to 4, and 5 or more, are told apart: what discounts are estimated from."""
 FIELDS = tuple(field.name for field in fields(Level))
@@ -121,87 +124,84 @@ def _kept(level: Level) -> Integers:
     return len(level) - np.cumsum(seen[:-1])
 
 
-def join(one: Trie, other: Trie, directory: Path | None = None) -> Trie:
-    """All n-grams of both, their counts added up."""
-    order = min(one.order, other.order)
-    one, other = one.truncated(order), other.truncated(order)
-    return make_trie(
-        _joined(one.levels, other.levels),
-        directory,
-        one.pruned + other.pruned,
-        one.missing + other.missing,
-    )
+def join(tries: Sequence[Trie], directory: Path | None = None) -> Trie:
+    """All n-grams of at most MAX_JOINED tries, their counts added up, to the lowest order of all."""
+    assert 0 < len(tries) <= MAX_JOINED
+    if len(tries) == 1:
+        return tries[0]
+    order = min(trie.order for trie in tries)
+    tries = [trie.truncated(order) for trie in tries]
+    pruned = sum((trie.pruned for trie in tries), np.zeros((order, HISTOGRAM), np.int64))
+    missing = sum((trie.missing for trie in tries), np.zeros(order, np.int64))
+    return make_trie(_joined([trie.levels for trie in tries]), directory, pruned, missing)
 
 
-def _joined(one: Sequence[Level], other: Sequence[Level]) -> Iterator[Level]:
-    ones: Array
-    others: Array
-    for k in range(len(one)):
-        a, b = one[k], other[k]
-        if k == 0:
-            size = len(a)
-            ones = others = np.arange(size, dtype=np.uint32)
-            yield _join_level(a, b, ones, others, ones, others, size)
-            continue
-        into_a, into_b, n = _places(_keys(a, ones, size), _keys(b, others, size))
-        yield _join_level(a, b, ones, others, into_a, into_b, n)
-        ones, others = into_a, into_b
+def _joined(tries: Sequence[Sequence[Level]]) -> Iterator[Level]:
+    size = len(tries[0][0])
+    above: list[Array] = [np.arange(size, dtype=np.uint32)] * len(tries)
+    for k, levels in enumerate(zip(*tries, strict=True)):
+        n, places = (size, above) if k == 0 else _union(levels, above, size)
+        yield _join_levels(levels, above, places, n)
+        above = places
 
 
-def _keys(level: Level, above: Array, size: int) -> npt.NDArray[np.uint64]:
-    """Parent and last character of each k-gram in one number (n,), in ascending order."""
-    key = above[level.parent].astype(np.uint64)
-    key *= np.uint64(size)
-    key += level.character
-    return key
+def _union(
+    levels: Sequence[Level], above: Sequence[Array], size: int
+) -> tuple[int, list[npt.NDArray[np.uint32]]]:
+    """How many different n-grams the levels have, and the place of each among those, by level.
+
+    Parent, character and number of the level make one key. As each level is in ascending order,
+    the number is enough to take the sorted keys apart again.
+
+    Args:
+        above: where the parents of each level are now.
+    """
+    ends = np.cumsum([0, *map(len, levels)])
+    keys = np.empty(ends[-1], np.uint64)
+    for number, (level, moved) in enumerate(zip(levels, above, strict=True)):
+        key = keys[ends[number] : ends[number + 1]]
+        key[:] = moved[level.parent]
+        key *= np.uint64(size)
+        key += level.character
+        key <<= np.uint64(JOINED_BITS)
+        key |= np.uint64(number)
+    keys.sort()
+    numbers = (keys & np.uint64(MAX_JOINED - 1)).astype(np.uint8)
+    keys >>= np.uint64(JOINED_BITS)
+    is_new = np.ones(len(keys), np.bool_)
+    np.not_equal(keys[1:], keys[:-1], out=is_new[1:])
+    del keys
+    place = np.cumsum(is_new, dtype=np.uint32)
+    n = int(place[-1]) if len(place) else 0
+    place -= 1
+    return n, [place[numbers == number] for number in range(len(levels))]
 
 
-def _places(a: npt.NDArray[np.uint64], b: npt.NDArray[np.uint64]) -> tuple[Array, Array, int]:
-    """Where the elements of `a` and of `b` lie in their union, and its size; both ascending."""
-    if len(a) < len(b):
-        into_b, into_a, n = _places(b, a)
-        return into_a, into_b, n
-    at = a.searchsorted(b)
-    is_new = np.ones(len(b), np.bool_)
-    within = at < len(a)
-    is_new[within] = a[at[within]] != b[within]
-    added = np.cumsum(is_new, dtype=np.uint32)
-    into_b = (at + added - is_new).astype(np.uint32)
-    shift = np.bincount(at[is_new], minlength=len(a) + 1)[: len(a)]
-    np.cumsum(shift, out=shift)
-    into_a = (shift + np.arange(len(a))).astype(np.uint32)
-    return into_a, into_b, len(a) + int(is_new.sum())
-
-
-def _join_level(
-    a: Level, b: Level, above_a: Array, above_b: Array, into_a: Array, into_b: Array, n: int
+def _join_levels(
+    levels: Sequence[Level], above: Sequence[Array], places: Sequence[Array], n: int
 ) -> Level:
-    def moved(name: str, through: Sequence[Array] | None = None) -> Array:
-        x, y = getattr(a, name), getattr(b, name)
-        if len(x) == len(y) == 0:
-            return x
-        result = np.zeros(n, x.dtype if through is None else np.uint32)
-        result[into_a] = x if through is None else through[0][x]
-        result[into_b] = y if through is None else through[1][y]
+    def moved(name: str, *, through: Sequence[Array] | None = None) -> Array:
+        arrays = [getattr(level, name) for level in levels]
+        if not any(map(len, arrays)):
+            return arrays[0]
+        result = np.zeros(n, arrays[0].dtype)
+        for number, (array, place) in enumerate(zip(arrays, places, strict=True)):
+            result[place] = array if through is None else through[number][array]
         return result
 
     def added(name: str) -> Array:
-        x, y = getattr(a, name), getattr(b, name)
-        largest = int(x.max(initial=0)) + int(y.max(initial=0))
-        if not largest and name != "raw":
-            return NOTHING
+        arrays = [getattr(level, name) for level in levels]
+        largest = sum(int(array.max(initial=0)) for array in arrays)
         result = np.zeros(n, np.min_scalar_type(largest))
-        if len(x):
-            result[into_a] = x
-        if len(y):
-            result[into_b] += y.astype(result.dtype, copy=False)
-        return result
+        for array, place in zip(arrays, places, strict=True):
+            if len(array):
+                result[place] += array.astype(result.dtype, copy=False)
+        return result if largest or name == "raw" else NOTHING
 
-    above = above_a, above_b
     return Level(
         moved("character"),
-        moved("parent", above),
-        moved("suffix", above),
+        moved("parent", through=above),
+        moved("suffix", through=above),
         added("raw"),
         added("lost"),
         added("dropped"),
