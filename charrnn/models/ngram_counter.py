@@ -24,7 +24,7 @@ from charrnn.models.ngram_counts import (
 )
 from charrnn.models.ngram_trie import MAX_CUTOFF, MAX_JOINED, Trie, adjusted_counts, histogram, join, make_trie, prune
 
-STEP = 8 * BLOCK
+STEP = 4 * BLOCK
 """Characters counted between two chances to stop."""
 SLACK = 0.75
 """Where counting prunes, down to this share of the limit, so that it need not do so at each step."""
@@ -38,13 +38,14 @@ class NgramCounter:
         vocabulary_size: int,
         *,
         max_counted: int = 2 * MAX_NGRAMS,
+        young: int = 1 << 40,
         sentence_start: bool = True,
         directory: Path | None = None,
         block: int = BLOCK,
         step: int = STEP,
     ) -> None:
         self._ids, self._order, self._size = ids, order, vocabulary_size
-        self._limit = max_counted
+        self._limit, self._young = max_counted, young
         self._opens = sentence_start
         self._directory = directory
         self._block, self._step = block, step
@@ -86,10 +87,16 @@ class NgramCounter:
             levels = block_levels(
                 self._ids, start, stop, self._order, self._size, sentence_start=opens
             )
-            tries.append(make_trie(levels, self._directory))
+            tries.append(make_trie(levels, self._directory, in_memory=BLOCK * self._order))
             if len(tries) == MAX_JOINED:
                 tries = [join(tries, self._directory)]
-        return join(tries, self._directory)
+        joined = join(tries, self._directory)
+        return self._pruned(joined, self._young, 1)
+
+    def _pruned(self, trie: Trie, limit: int, most: int) -> Trie:
+        if len(trie) <= limit:
+            return trie
+        return prune(trie, cutoffs_for(trie, limit, most), self._directory)
 
     def _add(self, trie: Trie) -> None:
         """Join with the rest when that is no larger than what came since it was last joined."""
@@ -101,8 +108,7 @@ class NgramCounter:
     def _join(self) -> None:
         joined = join(self._tries, self._directory)
         if len(joined) > self._limit:
-            cutoffs = cutoffs_for(joined, int(self._limit * SLACK), MAX_CUTOFF)
-            joined = prune(joined, cutoffs, self._directory)
+            joined = self._pruned(joined, int(self._limit * SLACK), MAX_CUTOFF)
         self._tries = [joined]
 
     def finish(self, max_ngrams: int = MAX_NGRAMS, max_cutoff: int = 2) -> NgramCounts:

@@ -26,7 +26,7 @@ from charrnn.text.vocabulary import EOS
 
 MAX_CUTOFF = 15
 """Counts up to this are told apart when it is decided which n-grams are pruned."""
-IN_MEMORY = 1 << 22
+IN_MEMORY = 1 << 20
 """A trie of more n-grams lies in a file."""
 JOINED_BITS = 4
 MAX_JOINED = 1 << JOINED_BITS
@@ -62,8 +62,23 @@ class Trie:
 
     def truncated(self, order: int) -> Trie:
         """The trie without the n-grams longer than `order`."""
-        levels = self.levels[:order]
+        if order == self.order:
+            return self
+        levels = _First(self.levels, order)
         return Trie(levels, self.kept[:order], self.pruned[:order], self.missing[:order])
+
+
+class _First(Sequence[Level]):
+    """The first levels of a trie."""
+
+    def __init__(self, levels: Sequence[Level], order: int) -> None:
+        self._levels, self._order = levels, order
+
+    def __len__(self) -> int:
+        return self._order
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._levels[range(self._order)[index]]
 
 
 class _FileLevels(Sequence[Level]):
@@ -82,8 +97,6 @@ class _FileLevels(Sequence[Level]):
         return len(self._offsets)
 
     def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return [self[at] for at in range(*index.indices(len(self)))]
         self._file.seek(self._offsets[index])
         return Level(*(np.load(self._file) for _ in FIELDS))
 
@@ -93,14 +106,15 @@ def make_trie(
     directory: Path | None = None,
     pruned: Integers | None = None,
     missing: Integers | None = None,
+    in_memory: int = IN_MEMORY,
 ) -> Trie:
-    """The trie of these levels; in a file in `directory` if it is large."""
+    """The trie of these levels; in a file in `directory` if it has more n-grams than `in_memory`."""
     kept, found, total = [], [], 0
     stored: _FileLevels | None = None
     for level in levels:
         kept.append(_kept(level))
         total += len(level)
-        if stored is None and total > IN_MEMORY:
+        if stored is None and total > in_memory:
             stored = _FileLevels(directory)
             for each in found:
                 stored.append(each)
@@ -139,7 +153,8 @@ def join(tries: Sequence[Trie], directory: Path | None = None) -> Trie:
 def _joined(tries: Sequence[Sequence[Level]]) -> Iterator[Level]:
     size = len(tries[0][0])
     above: list[Array] = [np.arange(size, dtype=np.uint32)] * len(tries)
-    for k, levels in enumerate(zip(*tries, strict=True)):
+    for k in range(len(tries[0])):
+        levels = [trie[k] for trie in tries]
         n, places = (size, above) if k == 0 else _union(levels, above, size)
         yield _join_levels(levels, above, places, n)
         above = places
