@@ -155,7 +155,7 @@ def _sorted_positions(code: Array, width: int, depth: int) -> Integers:
         key <<= np.uint64(bits)
         key |= low
         key.sort()
-        positions = (key & np.uint64((1 << bits) - 1)).astype(np.int64)
+        positions: Integers = (key & np.uint64((1 << bits) - 1)).astype(np.int64)
         if length >= depth:
             return positions
         key >>= np.uint64(bits)

@@ -1,160 +1,208 @@
-"""Counting the n-grams of a text of any size, block by block, in bounded memory.
+"""Count the n-grams of a text of any size in bounded memory.
 
 Knows nothing of probabilities.
+
+The text is counted in steps; the tries of several steps are joined, and the rare n-grams pruned,
+whenever they exceed a limit. As long as no limit is reached the counts are exact; afterwards they
+are those of lossy counting (Manku & Motwani 2002): a count may fall short by `missing` at most.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from charrnn.errors import SettingsError
-from charrnn.models.ngram_blocks import BLOCK, Array, Integers, block_levels
+from charrnn.models.ngram_blocks import BLOCK, Array, block_levels
 from charrnn.models.ngram_counts import (
     MAX_NGRAMS,
     MAX_ORDER,
+    Discounts,
     NgramCounts,
-    discounts_of,
+    estimate_discounts,
     smallest,
 )
-from charrnn.models.ngram_trie import MAX_CUTOFF, MAX_JOINED, Trie, adjusted_counts, histogram, join, make_trie, prune
+from charrnn.models.ngram_pruning import adjusted_counts, choose_cutoffs, histogram, prune
+from charrnn.models.ngram_trie import MAX_JOINED, Trie, join, make_trie
 
 STEP = 4 * BLOCK
-"""Characters counted between two chances to stop."""
+"""Characters counted between two chances to stop: about 8 million."""
+STEP_NGRAMS = 8_000_000
+"""Of a step's n-grams beyond this many, those that occur once in it are pruned."""
+WORKING_SHARE = 2.0
+"""While counting there may be this many times the n-grams that are wanted in the end."""
 SLACK = 0.75
-"""Where counting prunes, down to this share of the limit, so that it need not do so at each step."""
+"""Pruning goes down to this share of what there may be, so that it is not needed at each step."""
 
 
 class NgramCounter:
+    """Counts of a text, of as much of it as the caller has time for.
+
+    Measured: see the module's tests and benchmarks for what is promised; about 16 bytes on disk
+    for each n-gram held while counting, in temporary files that vanish with the process.
+
+    Attributes:
+        steps: into how many steps the text is divided.
+    """
+
     def __init__(
         self,
         ids: Array,
         order: int,
         vocabulary_size: int,
         *,
-        max_counted: int = 2 * MAX_NGRAMS,
-        young: int = 1 << 40,
+        max_ngrams: int = MAX_NGRAMS,
         sentence_start: bool = True,
         directory: Path | None = None,
         block: int = BLOCK,
         step: int = STEP,
     ) -> None:
+        """Nothing is counted yet.
+
+        Args:
+            ids: documents (T,), below 2**32 ids, each ended by EOS (the last may lack it); may be a
+                memory map.
+            order: 1 to 16.
+            vocabulary_size: V, above every id.
+            max_ngrams: most n-grams of all orders together, at least V.
+            sentence_start: whether ids[0] follows an EOS; otherwise nothing is known before it.
+            directory: where temporary files lie; by default where the operating system puts them.
+            block: characters sorted at once, at most BLOCK.
+            step: characters counted between two chances to stop.
+
+        Raises:
+            SettingsError: `order` or `max_ngrams` is out of range.
+        """
+        if not 1 <= order <= MAX_ORDER:
+            raise SettingsError(f"the n-gram order must be 1 to {MAX_ORDER}, not {order}")
+        if max_ngrams < vocabulary_size:
+            raise SettingsError(
+                f"a limit of {max_ngrams:,} n-grams is below the vocabulary's "
+                f"{vocabulary_size:,} characters; raise it"
+            )
+        assert 0 < block <= min(step, BLOCK)
         self._ids, self._order, self._size = ids, order, vocabulary_size
-        self._limit, self._young = max_counted, young
-        self._opens = sentence_start
-        self._directory = directory
-        self._block, self._step = block, step
-        self._tries: list[Trie] = []
-        self._done: set[int] = set()
+        self._max_ngrams, self._sentence_start = max_ngrams, sentence_start
+        self._directory, self._block, self._step = directory, block, step
+        self.steps = max(1, -(-len(ids) // step))
+        self._waiting = deque(spread(self.steps))
+        self._tries: list[Trie] = []  # the first has what was joined, the others a step each
+
+    def count(self, threads: int = 1) -> Iterator[int]:
+        """Count one step after another, in an order whose every beginning is evenly spread.
+
+        The result depends on how many steps the caller takes, never on `threads`.
+
+        Yields:
+            how many characters each step had.
+        """
+        with ThreadPoolExecutor(threads) as pool:
+            running: deque[tuple[int, Future[Trie]]] = deque()
+            try:
+                while self._waiting or running:
+                    while self._waiting and len(running) <= threads:
+                        step = self._waiting.popleft()
+                        running.append((step, pool.submit(self._count_step, step)))
+                    step, future = running.popleft()
+                    self._add(future.result())
+                    yield min(self._step, len(self._ids) - step * self._step)
+            finally:
+                for step, future in reversed(running):
+                    future.cancel()
+                    self._waiting.appendleft(step)
+
+    def finish(self) -> NgramCounts:
+        """The counts of the steps that were counted, at least one.
+
+        Beyond the limit, n-grams that occur rarely are dropped: see `choose_cutoffs`. A kept
+        n-gram's prefixes and suffixes are kept, and the counts of those dropped still weigh in
+        their context's sum.
+        """
+        trie = join(self._tries, self._directory)
+        self._tries = [trie]
+        cutoffs = choose_cutoffs(trie, self._max_ngrams)
+        while any(cutoffs) and not trie.kept[len(cutoffs) - 1, cutoffs[-1]]:
+            cutoffs.pop()  # no n-gram so long is kept
+        return _as_counts(prune(trie, cutoffs, self._directory))
 
     @property
-    def steps(self) -> int:
-        return max(1, -(-len(self._ids) // self._step))
-
-    def count(self, threads: int = 1, steps: Sequence[int] | None = None) -> Iterator[int]:
-        """Count steps, most evenly spread first; characters so far after each."""
-        todo = iter(spread(self.steps) if steps is None else steps)
-        total = 0
-        with ThreadPoolExecutor(threads) as pool:
-            waiting: deque[tuple[int, Future[Trie]]] = deque()
-            try:
-                for step in islice(todo, threads + 1):
-                    waiting.append((step, pool.submit(self._count_step, step)))
-                while waiting:
-                    step, future = waiting.popleft()
-                    trie = future.result()
-                    for following in islice(todo, 1):
-                        waiting.append((following, pool.submit(self._count_step, following)))
-                    self._add(trie)
-                    total += min(self._step, len(self._ids) - step * self._step)
-                    yield total
-            finally:
-                for _, future in waiting:
-                    future.cancel()
+    def missing(self) -> list[int]:
+        """By how much the count of a k-gram may fall short, for each order k counted."""
+        order = min(trie.order for trie in self._tries)
+        return [int(sum(trie.missing[k] for trie in self._tries)) for k in range(order)]
 
     def _count_step(self, step: int) -> Trie:
         begin = step * self._step
         end = min(begin + self._step, len(self._ids))
-        tries: list[Trie] = []
+        tries = []
         for start in range(begin, max(end, begin + 1), self._block):
-            opens = self._opens and start == 0
-            stop = min(start + self._block, end)
             levels = block_levels(
-                self._ids, start, stop, self._order, self._size, sentence_start=opens
+                self._ids,
+                start,
+                min(start + self._block, end),
+                self._order,
+                self._size,
+                sentence_start=self._sentence_start and start == 0,
             )
-            tries.append(make_trie(levels, self._directory, in_memory=BLOCK * self._order))
+            tries.append(make_trie(levels))
             if len(tries) == MAX_JOINED:
-                tries = [join(tries, self._directory)]
-        joined = join(tries, self._directory)
-        return self._pruned(joined, self._young, 1)
-
-    def _pruned(self, trie: Trie, limit: int, most: int) -> Trie:
-        if len(trie) <= limit:
-            return trie
-        return prune(trie, cutoffs_for(trie, limit, most), self._directory)
+                tries = [join(tries)]
+        return self._limited(join(tries), STEP_NGRAMS)
 
     def _add(self, trie: Trie) -> None:
-        """Join with the rest when that is no larger than what came since it was last joined."""
+        """Join all tries once the others have as many n-grams as the first."""
         self._tries.append(trie)
         first, *others = map(len, self._tries)
         if sum(others) >= first or len(self._tries) == MAX_JOINED:
-            self._join()
+            limit = int(self._max_ngrams * WORKING_SHARE)
+            self._tries = [self._limited(join(self._tries, self._directory), limit)]
 
-    def _join(self) -> None:
-        joined = join(self._tries, self._directory)
-        if len(joined) > self._limit:
-            joined = self._pruned(joined, int(self._limit * SLACK), MAX_CUTOFF)
-        self._tries = [joined]
+    def _limited(self, trie: Trie, limit: int) -> Trie:
+        if len(trie) <= limit:
+            return trie
+        return prune(trie, choose_cutoffs(trie, int(limit * SLACK)), self._directory)
 
-    def finish(self, max_ngrams: int = MAX_NGRAMS, max_cutoff: int = 2) -> NgramCounts:
-        self._join()
-        trie = self._tries[0]
-        cutoffs = cutoffs_for(trie, max_ngrams, max_cutoff)
-        return assemble(prune(trie, cutoffs, self._directory))
+
+def count_ngrams(
+    ids: Array,
+    order: int,
+    vocabulary_size: int,
+    *,
+    max_ngrams: int = MAX_NGRAMS,
+    sentence_start: bool = True,
+) -> NgramCounts:
+    """The counts of a whole text; see NgramCounter for arguments, limits and errors."""
+    counter = NgramCounter(
+        ids, order, vocabulary_size, max_ngrams=max_ngrams, sentence_start=sentence_start
+    )
+    for _ in counter.count():
+        pass
+    return counter.finish()
 
 
 def spread(n: int) -> list[int]:
-    """0 to n - 1 in an order whose every beginning is spread evenly: by reversed bits."""
-    bits = max(n - 1, 0).bit_length()
-    reverse = (int(f"{i:0{bits}b}"[::-1], 2) if bits else 0 for i in range(1 << bits))
-    return [i for i in reverse if i < n]
+    """0 to n - 1 in an order whose every beginning is evenly spread: that of the reversed bits."""
+    bits = max(n - 1, 1).bit_length()
+    return [i for i in (int(f"{each:0{bits}b}"[::-1], 2) for each in range(1 << bits)) if i < n]
 
 
-def cutoffs_for(trie: Trie, max_ngrams: int, max_cutoff: int) -> list[int]:
-    kept = [*trie.kept]
-    room = max_ngrams - int(kept[0][0])
-    kept = kept[1:]
-    while kept and sum(int(each[max_cutoff]) for each in kept) > room:
-        kept = kept[:-1]
-    cutoffs = [0] * (len(kept) + 1)
-    excess = sum(int(each[0]) for each in kept) - room
-    for cutoff in range(1, max_cutoff + 1):
-        for k in range(len(kept) - 1, -1, -1):
-            if excess <= 0:
-                return cutoffs
-            excess -= int(kept[k][cutoff - 1] - kept[k][cutoff])
-            cutoffs[k + 1] = cutoff
-    return cutoffs
-
-
-def assemble(trie: Trie) -> NgramCounts:
+def _as_counts(trie: Trie) -> NgramCounts:
     arrays: dict[str, Array] = {}
-    discounts = []
+    discounts: list[Discounts] = []
     above = None
     for k, (level, counts) in enumerate(adjusted_counts(trie.levels), 1):
         seen = histogram(counts) + trie.pruned[k - 1]
-        discounts.append(discounts_of(seen[1:5]))
+        discounts.append(estimate_discounts(seen[1:5]))
         if above is not None:
             children = np.bincount(level.parent, minlength=len(above))
             arrays[f"ngram.{k - 1}.children"] = smallest(children)
             if trie.pruned[k - 1].any():
-                lost = above.dropped if len(above.dropped) else np.zeros(len(above), np.uint8)
-                arrays[f"ngram.{k - 1}.dropped"] = smallest(np.where(children > 0, lost, 0))
+                dropped = above.dropped if len(above.dropped) else np.zeros_like(children)
+                arrays[f"ngram.{k - 1}.dropped"] = smallest(np.where(children > 0, dropped, 0))
             arrays[f"ngram.{k}.character"] = level.character
         arrays[f"ngram.{k}.count"] = smallest(counts)
         above = level

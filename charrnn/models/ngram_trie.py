@@ -1,19 +1,15 @@
-"""A trie of counted n-grams: joining two, pruning the rare, adjusted counts.
+"""Tries of counted n-grams, in memory or in a temporary file, and how several are joined.
 
-Knows nothing of texts or of probabilities.
+Knows nothing of texts, of pruning or of probabilities.
 
-A trie is one flat level per order; the k-grams are in lexicographic order, so that two tries are
-joined level by level as sorted lists are. A large trie lies in an anonymous temporary file, of
-which one level is in memory at a time.
-
-Pruning: Manku & Motwani 2002, "Approximate frequency counts over data streams" (lossy counting).
+A trie is one flat level per order. The k-grams of a level are in lexicographic order of their ids,
+so tries are joined level by level as sorted lists are merged.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
-from itertools import chain, pairwise
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -22,9 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.models.ngram_blocks import NOTHING, Array, Integers, Level
-from charrnn.text.vocabulary import EOS
 
-MAX_CUTOFF = 15
+MAX_CUTOFF = 63
 """Counts up to this are told apart when it is decided which n-grams are pruned."""
 IN_MEMORY = 1 << 20
 """A trie of more n-grams lies in a file."""
@@ -98,7 +93,7 @@ class _FileLevels(Sequence[Level]):
 
     def __getitem__(self, index: Any) -> Any:
         self._file.seek(self._offsets[index])
-        return Level(*(np.load(self._file) for _ in FIELDS))
+        return Level(*(np.load(self._file, allow_pickle=False) for _ in FIELDS))
 
 
 def make_trie(
@@ -108,8 +103,10 @@ def make_trie(
     missing: Integers | None = None,
     in_memory: int = IN_MEMORY,
 ) -> Trie:
-    """The trie of these levels; in a file in `directory` if it has more n-grams than `in_memory`."""
-    kept, found, total = [], [], 0
+    """The trie of these levels; in a file if it has more n-grams than `in_memory`."""
+    kept: list[Integers] = []
+    found: list[Level] = []
+    total = 0
     stored: _FileLevels | None = None
     for level in levels:
         kept.append(_kept(level))
@@ -139,7 +136,7 @@ def _kept(level: Level) -> Integers:
 
 
 def join(tries: Sequence[Trie], directory: Path | None = None) -> Trie:
-    """All n-grams of at most MAX_JOINED tries, their counts added up, to the lowest order of all."""
+    """All n-grams of at most MAX_JOINED tries, their counts added up, to the lowest order."""
     assert 0 < len(tries) <= MAX_JOINED
     if len(tries) == 1:
         return tries[0]
@@ -196,7 +193,7 @@ def _join_levels(
     levels: Sequence[Level], above: Sequence[Array], places: Sequence[Array], n: int
 ) -> Level:
     def moved(name: str, *, through: Sequence[Array] | None = None) -> Array:
-        arrays = [getattr(level, name) for level in levels]
+        arrays: list[Array] = [getattr(level, name) for level in levels]
         if not any(map(len, arrays)):
             return arrays[0]
         result = np.zeros(n, arrays[0].dtype)
@@ -221,89 +218,3 @@ def _join_levels(
         added("lost"),
         added("dropped"),
     )
-
-
-def adjusted_counts(levels: Sequence[Level]) -> Iterator[tuple[Level, Integers]]:
-    """Each level with its adjusted counts (n,).
-
-    Of the highest order, and of n-grams that begin with EOS, how often they occur; of others, how
-    many different characters precede them. There one that was pruned, came again and was pruned
-    again counts as two, but never as more than there are characters.
-    """
-    level, size = levels[0], len(levels[0])
-    opening = EOS, EOS + 1
-    for k in range(1, len(levels) + 1):
-        if k == len(levels):
-            yield level, level.raw.astype(np.int64)
-            return
-        following = levels[k]
-        counts = np.bincount(following.suffix, minlength=len(level))
-        if len(level.lost):
-            counts = np.minimum(counts + level.lost, size)
-        # Only what begins a text without sentence start has none: nothing counts as one.
-        np.maximum(counts, level.raw > 0, out=counts)
-        if k > 1:
-            counts[slice(*opening)] = level.raw[slice(*opening)]
-        yield level, counts
-        level = following
-        opening = tuple(level.parent.searchsorted(opening).tolist())
-
-
-def prune(trie: Trie, cutoffs: Sequence[int], directory: Path | None = None) -> Trie:
-    """Without the k-grams that occur at most cutoffs[k - 1] times; prefixes and suffixes are kept.
-
-    Of those pruned, what they add to the counts of others is kept: see `lost` and `dropped`.
-
-    Args:
-        cutoffs: not falling, the first 0; there may be fewer than orders.
-    """
-    trie = trie.truncated(len(cutoffs))
-    if not any(cutoffs):
-        return trie
-    pruned = trie.pruned.copy()
-    levels = _pruned(trie.levels, cutoffs, pruned)
-    return make_trie(levels, directory, pruned, trie.missing + np.array(cutoffs))
-
-
-def _pruned(
-    levels: Sequence[Level], cutoffs: Sequence[int], pruned: Integers
-) -> Iterator[Level]:
-    kept = np.ones(len(levels[0]), np.bool_)
-    renumber: Array = np.arange(len(kept), dtype=np.uint32)
-    for k, (current, following) in enumerate(pairwise(chain(adjusted_counts(levels), [None]))):
-        assert current is not None
-        level, counts = current
-        lost, dropped = level.lost, level.dropped
-        kept_following = kept
-        if following is not None:
-            after, after_counts = following
-            kept_following = kept[after.parent] & kept[after.suffix]
-            if cutoffs[k + 1]:
-                kept_following &= after.raw > cutoffs[k + 1]
-            gone = ~kept_following
-            lost = _plus(lost, np.bincount(after.suffix[gone], minlength=len(level)))
-            weight = np.bincount(after.parent[gone], after_counts[gone], len(level))
-            dropped = _plus(dropped, weight.astype(np.int64))
-            pruned[k + 1] += histogram(after_counts[gone])
-        renumbered = (np.cumsum(kept, dtype=np.uint32) - np.uint32(1)).astype(np.uint32)
-        yield Level(
-            level.character[kept] if k else NOTHING,
-            renumber[level.parent[kept]] if k else NOTHING,
-            renumber[level.suffix[kept]] if k else NOTHING,
-            level.raw[kept],
-            lost[kept] if len(lost) else NOTHING,
-            dropped[kept] if len(dropped) else NOTHING,
-        )
-        kept, renumber = kept_following, renumbered
-
-
-def histogram(counts: Integers) -> Integers:
-    """How many are 0, 1, 2, 3, 4, more (HISTOGRAM,)."""
-    return np.bincount(np.minimum(counts, HISTOGRAM - 1), minlength=HISTOGRAM)
-
-
-def _plus(before: Array, more: Integers) -> Array:
-    """The sum in the smallest unsigned integers; `before` may be empty, which means zeros."""
-    total = more + before if len(before) else more
-    largest = int(total.max(initial=0))
-    return total.astype(np.min_scalar_type(largest)) if largest else NOTHING

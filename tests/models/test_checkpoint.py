@@ -190,9 +190,7 @@ def test_of_several_runs_one_must_be_named() -> None:
 
 
 @pytest.mark.parametrize("variable", [False, True])
-def test_an_unknown_checkpoint_is_refused(
-    variable: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unknown_checkpoint_is_refused(variable: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     make_run("other")
     monkeypatch.setenv("CHARRNN_CHECKPOINT", "unknown")
     with pytest.raises(CheckpointError, match="there is no checkpoint unknown; name a run"):
