@@ -123,28 +123,28 @@ def _selected(level: Level, kept: Array, above: Array) -> Level:
     )
 
 
-def choose_cutoffs(trie: Trie, max_ngrams: int) -> list[int]:
+def choose_cutoffs(trie: Trie, max_ngrams: int, max_cutoff: int = MAX_CUTOFF) -> list[int]:
     """For each order from 1 on, how often the n-grams that must be dropped may occur at most.
 
     Cutoffs rise in proportion to the length of the context: of 24 million n-grams of 16 MB of C,
-    order 12, the best 5 million cost 1.199 nats per character so, 1.208 with the same cutoff for
-    all orders (1.205 at order 10), 1.178 without any. The order is lowered as a last resort.
+    order 12, 5 million cost 1.199 nats per character so, 1.208 with the same cutoff for all orders,
+    1.178 without any. The order is lowered rather than that the highest exceeds `max_cutoff`.
     """
     kept = trie.kept
     for order in range(trie.order, 1, -1):
-        for steepness in _steepness(order):
+        for steepness in _steepness(order, max_cutoff):
             cutoffs = [int(steepness * k) for k in range(order)]
             if sum(kept[k, cutoff] for k, cutoff in enumerate(cutoffs)) <= max_ngrams:
                 return cutoffs
     return [0]
 
 
-def _steepness(order: int) -> list[Fraction]:
+def _steepness(order: int, max_cutoff: int) -> list[Fraction]:
     """Every rise of the cutoff from order to order that makes a difference, in ascending order."""
     return sorted(
         {
             Fraction(cutoff, k)
             for k in range(1, order)
-            for cutoff in range(MAX_CUTOFF * k // (order - 1) + 1)
+            for cutoff in range(max_cutoff * k // (order - 1) + 1)
         }
     )

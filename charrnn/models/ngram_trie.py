@@ -8,6 +8,7 @@ so tries are joined level by level as sorted lists are merged.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -81,6 +82,7 @@ class _FileLevels(Sequence[Level]):
 
     def __init__(self, directory: Path | None) -> None:
         self._file = TemporaryFile(dir=directory, prefix="charrnn-ngrams-")  # noqa: SIM115
+        weakref.finalize(self, self._file.close)
         self._offsets: list[int] = []
 
     def append(self, level: Level) -> None:
@@ -101,7 +103,7 @@ def make_trie(
     directory: Path | None = None,
     pruned: Integers | None = None,
     missing: Integers | None = None,
-    in_memory: int = IN_MEMORY,
+    in_memory: int | None = None,
 ) -> Trie:
     """The trie of these levels; in a file if it has more n-grams than `in_memory`."""
     kept: list[Integers] = []
@@ -111,7 +113,7 @@ def make_trie(
     for level in levels:
         kept.append(_kept(level))
         total += len(level)
-        if stored is None and total > in_memory:
+        if stored is None and total > (IN_MEMORY if in_memory is None else in_memory):
             stored = _FileLevels(directory)
             for each in found:
                 stored.append(each)
