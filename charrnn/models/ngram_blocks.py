@@ -113,8 +113,8 @@ def _levels(text: Array, counted: int, order: int, vocabulary_size: int) -> Iter
         fits = room >= k
         starts = np.flatnonzero(is_new)
         fitting = fits[starts]
-        raw = np.diff(starts, append=len(text))[fitting].astype(np.uint32)
-        first = starts[fitting]
+        raw = np.diff(starts, append=len(text)).compress(fitting).astype(np.uint32)
+        first = starts.compress(fitting)
         following = np.cumsum(is_new & fits, dtype=np.uint32)
         following -= 1
         uncounted = edge[fits[edge]]
@@ -149,8 +149,9 @@ def _sorted_positions(code: Array, width: int, depth: int) -> Integers:
     """
     bits = len(code).bit_length()
     low = np.arange(len(code), dtype=np.uint64)
+    further = np.empty_like(low)
     length = min(depth, (64 - bits) // width)
-    key = _packed(code, width, length)
+    key = _packed(code, width, length, further)
     while True:
         key <<= np.uint64(bits)
         key |= low
@@ -159,29 +160,32 @@ def _sorted_positions(code: Array, width: int, depth: int) -> Integers:
         if length >= depth:
             return positions
         key >>= np.uint64(bits)
-        ranks = np.ones(len(code), np.uint64)
-        np.cumsum(key[1:] != key[:-1], out=ranks[1:])
-        ranks[1:] += np.uint64(1)
-        rank_bits = int(ranks[-1]).bit_length()
-        key[positions] = ranks
-        key = (key << np.uint64(rank_bits)) | _shifted(key, length)
+        further[0] = 1
+        further[1:] = key[1:] != key[:-1]
+        np.cumsum(further, out=further)  # ranks, from 1 on
+        rank_bits = int(further[-1]).bit_length()
+        key[positions] = further
+        _shift(key, length, further)
+        key <<= np.uint64(rank_bits)
+        key |= further
         length *= 2
 
 
-def _packed(code: Array, width: int, length: int) -> Keys:
+def _packed(code: Array, width: int, length: int, further: Keys) -> Keys:
     """The `length` characters from each position on, in one integer (T,)."""
     key, have = code.astype(np.uint64), 1
     while have < length:
         more = min(have, length - have)
-        further = _shifted(key, have)
+        _shift(key, have, further)
         further >>= np.uint64(width * (have - more))
-        key = (key << np.uint64(width * more)) | further
+        key <<= np.uint64(width * more)
+        key |= further
         have += more
     return key
 
 
-def _shifted(key: Keys, distance: int) -> Keys:
-    """What stands `distance` further on, 0 beyond the end (T,)."""
-    further = np.zeros_like(key)
-    further[: max(len(key) - distance, 0)] = key[distance:]
-    return further
+def _shift(key: Keys, distance: int, further: Keys) -> None:
+    """Fill `further` with what stands `distance` further on, 0 beyond the end (T,)."""
+    rest = max(len(key) - distance, 0)
+    further[:rest] = key[distance:]
+    further[rest:] = 0

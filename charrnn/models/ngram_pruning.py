@@ -79,8 +79,8 @@ def _pruned(levels: Sequence[Level], cutoffs: Sequence[int], pruned: Integers) -
         if following is not None:
             after, counts = following
             kept = _kept(after, kept, cutoffs[k + 1])
-            pruned[k + 1] += histogram(counts[~kept])
             level = _with_rest(level, after, counts, ~kept)
+            pruned[k + 1] += histogram(counts.compress(~kept))
         yield _selected(level, kept_here, above)
         above = np.cumsum(kept_here, dtype=np.uint32) - np.uint32(1)
 
@@ -95,8 +95,11 @@ def _kept(level: Level, kept_above: Array, cutoff: int) -> Array:
 
 def _with_rest(level: Level, after: Level, counts: Integers, gone: Array) -> Level:
     """`level` with what the n-grams `gone` of the next level leave behind."""
-    lost = np.bincount(after.suffix[gone], minlength=len(level))
-    dropped = np.bincount(after.parent[gone], counts[gone], len(level)).astype(np.int64)
+    lost = np.bincount(after.suffix.compress(gone), minlength=len(level))
+    sums = np.zeros(len(after) + 1, np.int64)
+    np.cumsum(counts * gone, out=sums[1:])
+    ends = np.bincount(after.parent, minlength=len(level)).cumsum()
+    dropped = np.diff(sums[ends], prepend=0)
     return Level(
         level.character,
         level.parent,
@@ -116,10 +119,15 @@ def _plus(more: Integers, before: Array) -> Array:
 
 def _selected(level: Level, kept: Array, above: Array) -> Level:
     """The n-grams `kept` of a level, where the (k-1)-grams have the new numbers `above`."""
+
+    def selected(array: Array) -> Array:
+        return array.compress(kept) if len(array) else array
+
     return Level(
-        *(array[kept] if len(array) else array for array in (level.character,)),
-        *(above[array[kept]] if len(array) else array for array in (level.parent, level.suffix)),
-        *(array[kept] if len(array) else array for array in (level.raw, level.lost, level.dropped)),
+        selected(level.character),
+        above[selected(level.parent)],
+        above[selected(level.suffix)],
+        *map(selected, (level.raw, level.lost, level.dropped)),
     )
 
 

@@ -188,7 +188,7 @@ def _union(
     place = np.cumsum(is_new, dtype=np.uint32)
     n = int(place[-1]) if len(place) else 0
     place -= 1
-    return n, [place[numbers == number] for number in range(len(levels))]
+    return n, [place.compress(numbers == number) for number in range(len(levels))]
 
 
 def _join_levels(
