@@ -96,10 +96,8 @@ def _kept(level: Level, kept_above: Array, cutoff: int) -> Array:
 def _with_rest(level: Level, after: Level, counts: Integers, gone: Array) -> Level:
     """`level` with what the n-grams `gone` of the next level leave behind."""
     lost = np.bincount(after.suffix.compress(gone), minlength=len(level))
-    sums = np.zeros(len(after) + 1, np.int64)
-    np.cumsum(counts * gone, out=sums[1:])
-    ends = np.bincount(after.parent, minlength=len(level)).cumsum()
-    dropped = np.diff(sums[ends], prepend=0)
+    weights = counts.compress(gone)
+    dropped = np.bincount(after.parent.compress(gone), weights, len(level)).astype(np.int64)
     return Level(
         level.character,
         level.parent,
