@@ -45,8 +45,9 @@ SLACK = 0.75
 class NgramCounter:
     """Counts of a text, of as much of it as the caller has time for.
 
-    Measured: see the module's tests and benchmarks for what is promised; about 16 bytes on disk
-    for each n-gram held while counting, in temporary files that vanish with the process.
+    Tries of more than a million n-grams lie in temporary files, about 16 bytes per n-gram, which
+    vanish with the process. They are `WORKING_SHARE * max_ngrams` n-grams and up to as many again
+    that are not yet joined, and twice that while they are being joined or pruned.
 
     Attributes:
         steps: into how many steps the text is divided.
@@ -137,7 +138,11 @@ class NgramCounter:
 
     @property
     def missing(self) -> list[int]:
-        """By how much the count of a k-gram may fall short, for each order k counted."""
+        """By how much the count of a k-gram may fall short, for each order k; 0 where exact.
+
+        At the end of each stretch of the text that was counted by itself when something was
+        pruned, another order - 1 occurrences may be lost.
+        """
         order = min(trie.order for trie in self._tries)
         return [int(sum(trie.missing[k] for trie in self._tries)) for k in range(order)]
 
@@ -156,8 +161,8 @@ class NgramCounter:
             )
             tries.append(make_trie(levels))
             if len(tries) == MAX_JOINED:
-                tries = [join(tries)]
-        return self._limited(join(tries), STEP_NGRAMS)
+                tries = [join(tries, self._directory)]
+        return self._limited(join(tries, self._directory), STEP_NGRAMS)
 
     def _add(self, trie: Trie) -> None:
         """Join all tries once the others have as many n-grams as the first."""

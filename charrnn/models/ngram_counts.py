@@ -1,6 +1,7 @@
-"""Which n-grams a text has and how often: counting, pruning and the compact form on disk.
+"""Which n-grams a text has and how often: the compact form of their counts, checked when read.
 
-Knows nothing of probabilities beyond the discounts that its counts of counts give.
+Knows nothing of how they are counted, or of probabilities beyond the discounts that counts of
+counts give.
 
 The n-grams form a trie, one flat level per order. Level k lists the k-grams in the order of their
 first k-1 characters, then of their last, so the children of a node (its continuations by one
@@ -11,8 +12,7 @@ EOS ends a document and starts the next: it can begin or end an n-gram but never
 
 Sources: Kneser & Ney 1995; Chen & Goodman 1999, "An empirical study of smoothing techniques for
 language modeling", section 3; Heafield et al. 2013, "Scalable modified Kneser-Ney language model
-estimation", section 3, whose lmplz is followed where they differ. Prefix doubling: Manber & Myers
-1993, "Suffix arrays", section 3.
+estimation", section 3, whose lmplz is followed where they differ.
 """
 
 from __future__ import annotations
@@ -34,10 +34,7 @@ Discounts: TypeAlias = tuple[float, float, float]
 MAX_ORDER = 16
 MAX_VOCABULARY = 1 << 16
 MAX_NGRAMS = 20_000_000
-"""Default limit: about 60 MB on disk and 0.4 GB in memory (0.7 GB while loading)."""
-MAX_CUTOFF = 2
-"""Rather than drop n-grams seen more often, the order is lowered: tiny-shakespeare in 100,000
-n-grams costs 1.575 nats per character so, 1.626 with a cutoff of 4, and 1.719 without any."""
+"""Default limit: 60 to 100 MB on disk (5 bytes for each, where there are over 256 characters)."""
 FALLBACK: Discounts = (0.5, 1.0, 1.5)
 """lmplz's --discount_fallback, for texts too small or too regular to estimate discounts from."""
 MIN_DISCOUNT = 1e-6
