@@ -36,9 +36,7 @@ def load_model(
     return Mixture(network, NgramModel(checkpoint.ngram), checkpoint.exponents)
 
 
-def _load_network(
-    checkpoint: Checkpoint, architecture: Architecture, device: str
-) -> LanguageModel:
+def _load_network(checkpoint: Checkpoint, architecture: Architecture, device: str) -> LanguageModel:
     if device == "cpu":
         return NumpyRNN(architecture, dict(checkpoint.weights))
     import torch

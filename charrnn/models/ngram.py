@@ -24,7 +24,8 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.models.interface import LogProbabilities, Rows, Tokens
-from charrnn.models.ngram_counts import MAX_NGRAMS, Array, Integers, NgramCounts, count_ngrams
+from charrnn.models.ngram_counter import count_ngrams
+from charrnn.models.ngram_counts import MAX_NGRAMS, Array, Integers, NgramCounts
 
 Contexts: TypeAlias = Integers
 Floats: TypeAlias = npt.NDArray[np.float32]

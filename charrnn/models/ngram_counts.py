@@ -1,6 +1,7 @@
-"""Which n-grams a text has and how often: counting, pruning and the compact form on disk.
+"""Which n-grams a text has and how often: the compact form of their counts, checked when read.
 
-Knows nothing of probabilities beyond the discounts that its counts of counts give.
+Knows nothing of how they are counted, or of probabilities beyond the discounts that counts of
+counts give.
 
 The n-grams form a trie, one flat level per order. Level k lists the k-grams in the order of their
 first k-1 characters, then of their last, so the children of a node (its continuations by one
@@ -11,21 +12,19 @@ EOS ends a document and starts the next: it can begin or end an n-gram but never
 
 Sources: Kneser & Ney 1995; Chen & Goodman 1999, "An empirical study of smoothing techniques for
 language modeling", section 3; Heafield et al. 2013, "Scalable modified Kneser-Ney language model
-estimation", section 3, whose lmplz is followed where they differ. Prefix doubling: Manber & Myers
-1993, "Suffix arrays", section 3.
+estimation", section 3, whose lmplz is followed where they differ.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.errors import CheckpointError, SettingsError
-from charrnn.text.vocabulary import EOS
+from charrnn.errors import CheckpointError
 
 Array: TypeAlias = npt.NDArray[Any]
 Integers: TypeAlias = npt.NDArray[np.int64]
@@ -35,10 +34,7 @@ Discounts: TypeAlias = tuple[float, float, float]
 MAX_ORDER = 16
 MAX_VOCABULARY = 1 << 16
 MAX_NGRAMS = 20_000_000
-"""Default limit: about 60 MB on disk and 0.4 GB in memory (0.7 GB while loading)."""
-MAX_CUTOFF = 2
-"""Rather than drop n-grams seen more often, the order is lowered: tiny-shakespeare in 100,000
-n-grams costs 1.575 nats per character so, 1.626 with a cutoff of 4, and 1.719 without any."""
+"""Default limit: 60 to 100 MB on disk (5 bytes for each, where there are over 256 characters)."""
 FALLBACK: Discounts = (0.5, 1.0, 1.5)
 """lmplz's --discount_fallback, for texts too small or too regular to estimate discounts from."""
 MIN_DISCOUNT = 1e-6
@@ -181,175 +177,9 @@ def _check_level(k: int, counts: NgramCounts) -> None:
         raise CheckpointError(f"the {k}-grams are not in the order of their characters")
 
 
-@dataclass(frozen=True)
-class _Level:
-    """All distinct k-grams of a text, before pruning."""
-
-    character: Array  # (n_k,) the last
-    parent: Array  # (n_k,) which (k-1)-gram its first k-1 characters are
-    suffix: Array  # (n_k,) which (k-1)-gram its last k-1 characters are
-    raw: Integers  # (n_k,) how often it occurs
-    opens: npt.NDArray[np.bool_]  # (n_k,) whether it begins with EOS, so that none can precede it
-
-
-def count_ngrams(
-    ids: Array,
-    order: int,
-    vocabulary_size: int,
-    *,
-    max_ngrams: int = MAX_NGRAMS,
-    sentence_start: bool = True,
-) -> NgramCounts:
-    """Count the n-grams of all orders up to `order`; at order 8 about 0.3 s per million characters.
-
-    Beyond `max_ngrams`, n-grams that occur once are dropped, from the highest order down, then
-    those that occur twice and so on; the order is lowered where that is not enough. A kept n-gram's
-    prefixes and suffixes are kept, and the counts of those dropped still weigh in their context's
-    sum. While counting, memory peaks at about 60 bytes per character.
-
-    Args:
-        ids: documents (T,), below 2**32 ids, each ended by EOS (the last may lack it).
-        order: 1 to 16.
-        vocabulary_size: V, above every id.
-        max_ngrams: most n-grams of all orders together, at least V.
-        sentence_start: whether ids[0] follows an EOS; otherwise nothing is known before it.
-
-    Raises:
-        SettingsError: `order` or `max_ngrams` is out of range.
-    """
-    if not 1 <= order <= MAX_ORDER:
-        raise SettingsError(f"the n-gram order must be 1 to {MAX_ORDER}, not {order}")
-    if max_ngrams < vocabulary_size:
-        raise SettingsError(
-            f"a limit of {max_ngrams:,} n-grams is below the vocabulary's {vocabulary_size:,} "
-            "characters; raise it"
-        )
-    dtype = np.min_scalar_type(vocabulary_size - 1)
-    text = np.concatenate([np.full(int(sentence_start), EOS, dtype), ids.astype(dtype, copy=False)])
-    positions = _sorted_positions(text, order)
-    cutoffs = [0] * order
-    if order * len(text) > max_ngrams - vocabulary_size:
-        levels = _levels(text, positions, order)
-        cutoffs = _cutoffs([_kept(level) for level in levels], max_ngrams - vocabulary_size)
-    unigrams = np.bincount(ids, minlength=vocabulary_size)
-    assert len(unigrams) == vocabulary_size, "an id is beyond the vocabulary"
-    return _assemble(unigrams, _levels(text, positions, len(cutoffs)), cutoffs)
-
-
-def _sorted_positions(text: Array, depth: int) -> Integers:
-    """The positions of `text` in the order of the `depth` or more characters from each on (T,).
-
-    Prefix doubling: a key of each position's first L characters, with that of the position L
-    further on, makes a key of 2 L characters; keys too wide for that are replaced by their ranks.
-    """
-    key = text.astype(np.uint64)
-    length, bits = 1, int(text.max(initial=1)).bit_length()
-    while length < depth:
-        if 2 * bits > 64:
-            order = np.argsort(key)
-            key[order] = np.cumsum(np.diff(key[order], prepend=key[order[:1]]) != 0)
-            bits = len(text).bit_length()
-        further = np.zeros_like(key)
-        further[:-length] = key[length:]
-        key = (key << np.uint64(bits)) | further
-        length, bits = 2 * length, 2 * bits
-    return np.argsort(key)
-
-
-def _levels(text: Array, positions: Integers, order: int) -> Iterator[_Level]:
-    """The distinct k-grams for k = 2..order, found as runs among the sorted positions."""
-    nodes = text.astype(np.uint32)  # (T,) which (k-1)-gram begins at each position
-    parents = nodes[positions]
-    ended = np.zeros(len(positions), np.bool_)
-    for k in range(2, order + 1):
-        goes_on = ~ended & (positions <= len(text) - k)
-        positions, parents = positions[goes_on], parents[goes_on]
-        character = text[positions + (k - 1)]
-        ended = character == EOS
-        is_new = np.ones(len(positions), np.bool_)
-        is_new[1:] = (parents[1:] != parents[:-1]) | (character[1:] != character[:-1])
-        first = np.flatnonzero(is_new)
-        raw = np.diff(first, append=len(positions))
-        start = positions[first]
-        yield _Level(character[first], parents[first], nodes[start + 1], raw, text[start] == EOS)
-        parents = np.repeat(np.arange(len(first), dtype=np.uint32), raw)
-        nodes[positions] = parents
-
-
-def _kept(level: _Level) -> Integers:
-    """How many n-grams occur more than 0, 1, ... MAX_CUTOFF times."""
-    seen = np.bincount(np.minimum(level.raw, MAX_CUTOFF + 1), minlength=MAX_CUTOFF + 2)
-    return len(level.raw) - np.cumsum(seen[:-1])
-
-
-def _cutoffs(kept: Sequence[Integers], room: int) -> list[int]:
-    """For each order from 1 on, how often the n-grams that must be dropped may occur at most.
-
-    As they do not fall from one order to the next, prefixes and suffixes of the kept are kept.
-
-    Args:
-        kept: for orders 2, 3, ..., how many n-grams each cutoff would keep.
-        room: how many n-grams of these orders may be kept.
-    """
-    while kept and sum(each[MAX_CUTOFF] for each in kept) > room:
-        kept = kept[:-1]
-    cutoffs = [0] * (len(kept) + 1)
-    excess = sum(each[0] for each in kept) - room
-    for cutoff in range(1, MAX_CUTOFF + 1):
-        for k in range(len(kept) - 1, -1, -1):
-            if excess <= 0:
-                return cutoffs
-            excess -= kept[k][cutoff - 1] - kept[k][cutoff]
-            cutoffs[k + 1] = cutoff
-    return cutoffs
-
-
-def _assemble(unigrams: Integers, levels: Iterator[_Level], cutoffs: Sequence[int]) -> NgramCounts:
-    """Adjusted counts and discounts of all n-grams; the arrays of those that are kept."""
-    nothing = np.zeros(len(unigrams), np.uint8)
-    level = _Level(nothing, nothing, nothing, unigrams, nothing != 0)
-    arrays: dict[str, Array] = {}
-    discounts = []
-    kept = kept_above = np.ones(len(unigrams), np.bool_)
-    for k, cutoff in enumerate(cutoffs, 1):
-        following = next(levels, None)
-        counts = _adjusted(level, following)
-        discounts.append(_discounts(counts))
-        if k > 1:
-            kept = level.raw > cutoff
-            arrays |= _family_arrays(k - 1, level.parent, counts, kept, kept_above)
-            arrays[f"ngram.{k}.character"] = level.character[kept]
-        arrays[f"ngram.{k}.count"] = _smallest(counts[kept])
-        if following is not None:
-            level, kept_above = following, kept
-    return NgramCounts(len(unigrams), tuple(discounts), arrays)
-
-
-def _adjusted(level: _Level, following: _Level | None) -> Integers:
-    """Adjusted counts (n_k,), given the level of the next order if there is one."""
-    if following is None:
-        return level.raw
-    preceding = np.bincount(following.suffix, minlength=len(level.raw))
-    # Only what begins a text without sentence start has none: nothing counts as one.
-    preceding = np.maximum(preceding, level.raw > 0)
-    return np.where(level.opens, level.raw, preceding)
-
-
-def _family_arrays(
-    k: int, parent: Array, counts: Integers, kept: Array, kept_above: Array
-) -> dict[str, Array]:
-    """How many children each kept k-gram keeps and the sum of the counts of those it loses."""
-    children = np.bincount(parent[kept], minlength=len(kept_above))[kept_above]
-    arrays = {f"ngram.{k}.children": _smallest(children)}
-    if not kept.all():
-        lost = np.bincount(parent[~kept], counts[~kept], len(kept_above))[kept_above]
-        arrays[f"ngram.{k}.dropped"] = _smallest(np.where(children > 0, lost, 0).astype(np.int64))
-    return arrays
-
-
-def _discounts(counts: Integers) -> Discounts:
-    """Modified Kneser-Ney discounts (Chen & Goodman 1999, equation 17) of one order's counts."""
-    seen = np.bincount(np.minimum(counts, 5), minlength=5)[1:5].astype(np.float64)
+def estimate_discounts(seen: Integers) -> Discounts:
+    """Modified Kneser-Ney discounts, of how many n-grams have the counts 1, 2, 3 and 4."""
+    seen = seen.astype(np.float64)
     if not seen[:3].all():
         return FALLBACK
     share = seen[0] / (seen[0] + 2 * seen[1])
@@ -358,6 +188,6 @@ def _discounts(counts: Integers) -> Discounts:
     return found if _are_discounts(found) else FALLBACK
 
 
-def _smallest(array: Integers) -> Array:
+def smallest(array: Integers) -> Array:
     """The same numbers in the smallest unsigned integers that hold them."""
     return array.astype(np.min_scalar_type(int(array.max(initial=0))))

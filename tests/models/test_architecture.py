@@ -51,7 +51,11 @@ def test_all_cells_are_counted_here() -> None:
 )
 def test_what_is_out_of_range_is_refused(change: dict[str, object], message: str) -> None:
     sizes: dict[str, object] = {
-        "cell": "lstm", "vocabulary_size": 7, "embedding": 3, "hidden": 5, "layers": 1,
+        "cell": "lstm",
+        "vocabulary_size": 7,
+        "embedding": 3,
+        "hidden": 5,
+        "layers": 1,
     }
     with pytest.raises(SettingsError, match=message):
         Architecture(**{**sizes, **change})  # type: ignore[arg-type]

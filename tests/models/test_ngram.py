@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from charrnn.models.interface import LanguageModel
 from charrnn.models.ngram import NgramModel
-from charrnn.models.ngram_counts import NgramCounts, count_ngrams
+from charrnn.models.ngram_counter import count_ngrams
+from charrnn.models.ngram_counts import NgramCounts
 
 E, A, B = 1, 2, 3  # EOS and two characters
 V = 5
