@@ -13,12 +13,16 @@ from typing import Any
 from charrnn.models.architecture import Architecture
 from charrnn.training.settings import DEFAULTS, Settings
 
-MOST_EPOCHS = 10.0
-"""Reading a text more often than this makes a network worse on every other text."""
+MOST_EPOCHS, OCCURRENCES, EPOCHS_EXPONENT = 5.0, 16, 1 / 8
+"""A text is read MOST_EPOCHS times at most if its characters occur OCCURRENCES times on average,
+and more often by this power if they occur more often. More makes a network worse on other texts."""
 STEPS_PER_EPOCH = 400
 """A short text is read in so few rows that one reading makes about this many updates."""
-FEWEST_ROWS = 4
-DROPOUTS = ((1.75, 0.0), (7.0, 0.05), (14.0, 0.1), (35.0, 0.2), (math.inf, 0.3))
+FEWEST_ROWS, FEWEST_ROWS_OF_MANY, MANY = 4, 8, 500
+"""In a batch: with a vocabulary below MANY, and from there on."""
+DROPOUTS = (
+    (1.75, 0.0), (7.0, 0.05), (14.0, 0.1), (28.0, 0.2), (56.0, 0.3), (112.0, 0.4), (math.inf, 0.5)
+)
 """(limit, dropout): where epochs x parameters / characters is below the limit."""
 
 
@@ -113,17 +117,17 @@ def choose_sizes(steps: float, characters: int, vocabulary: int) -> Sizes:
     tier = _widest(steps, characters)
     work = _work(tier, vocabulary)
     budget = steps * DEFAULTS.batch * DEFAULTS.chunk * _work(DEFAULTS, vocabulary)
-    read = min(MOST_EPOCHS * characters, budget / work)
-    rows = _power_of_two(characters / (STEPS_PER_EPOCH * tier.chunk))
-    memorised = read * work / characters**2
+    epochs = MOST_EPOCHS * (characters / vocabulary / OCCURRENCES) ** EPOCHS_EXPONENT
+    read = min(epochs, budget / work / characters)
+    memorised = read * work / characters
     return Sizes(
         layers=tier.layers,
         hidden=tier.hidden,
         embedding=tier.embedding,
         chunk=tier.chunk,
-        batch=min(tier.batch, max(FEWEST_ROWS, rows)),
+        batch=_rows(tier, characters, vocabulary),
         dropout=next(dropout for limit, dropout in DROPOUTS if memorised < limit),
-        epochs=MOST_EPOCHS,
+        epochs=epochs,
     )
 
 
@@ -150,6 +154,8 @@ def _work(sizes: Tier | Settings, vocabulary: int) -> int:
     return network.parameters - vocabulary * sizes.embedding
 
 
-def _power_of_two(number: float) -> int:
-    """The nearest, by ratio."""
-    return 1 << round(math.log2(max(1.0, number)))
+def _rows(tier: Tier, characters: int, vocabulary: int) -> int:
+    """B: the power of two that is nearest, by ratio, to what makes STEPS_PER_EPOCH."""
+    wanted = max(1.0, characters / (STEPS_PER_EPOCH * tier.chunk))
+    fewest = FEWEST_ROWS if vocabulary < MANY else FEWEST_ROWS_OF_MANY
+    return min(tier.batch, max(fewest, 1 << round(math.log2(wanted))))

@@ -65,7 +65,7 @@ def test_a_short_text_has_a_small_network_and_few_rows_however_long_the_budget(
 ) -> None:
     sizes = choose_sizes(steps, characters, V)
     assert (sizes.hidden, sizes.chunk, sizes.batch) == (hidden, chunk, batch)
-    assert sizes.dropout >= 0.1
+    assert 0.2 <= sizes.dropout <= 0.4
 
 
 @pytest.mark.parametrize("characters", CHARACTERS)
@@ -115,10 +115,28 @@ def test_where_a_tier_starts_its_network_has_steps_enough(tier: Tier) -> None:
 
 
 def test_dropout_grows_with_readings_and_with_parameters_for_a_character() -> None:
-    # 700 steps x 1,536 characters x 0.87 million parameters are 0.94e12 multiplications;
-    # below 1.75 for a square character up to 730,000 characters
-    assert choose_sizes(700, 740_000, V).dropout == DROPOUTS[0][1]
+    # 700 steps x 1,536 characters x 0.865 million parameters = 0.93e12 multiplications; divided by
+    # the square of 729,000 characters they are 1.75
+    assert choose_sizes(700, 735_000, V).dropout == DROPOUTS[0][1]
     assert choose_sizes(700, 720_000, V).dropout == DROPOUTS[1][1]
+
+
+@pytest.mark.parametrize(
+    ("characters", "vocabulary", "epochs"),
+    [(16_000, 1_000, 5.0), (256 * 16_000, 1_000, 10.0), (16 * 20_000, 20_000, 5.0)],
+)
+def test_a_text_is_read_more_often_the_more_often_its_characters_occur(
+    characters: int, vocabulary: int, epochs: float
+) -> None:
+    # 256 times as often: 256 ** (1 / 8) = 2 times as many readings
+    assert choose_sizes(3_100, characters, vocabulary).epochs == pytest.approx(epochs)
+
+
+def test_a_short_text_of_many_characters_has_more_rows_and_more_dropout() -> None:
+    few, many = choose_sizes(3_100, 41_000, V), choose_sizes(3_100, 41_000, 2_600)
+    assert (few.batch, few.dropout) == (4, 0.3)
+    assert (many.batch, many.dropout) == (8, 0.4)
+    assert many.epochs == pytest.approx(5, abs=0.05)
 
 
 def test_steps_are_compared_by_their_multiplications() -> None:
