@@ -105,9 +105,9 @@ def choose_sizes(steps: float, characters: int, vocabulary: int) -> Sizes:
 
     A short text has a smaller batch, so that its few readings are many updates: 4 rows for 50,000
     characters, 8 for 140,000, 16 for 400,000. Dropout grows with how often the text is read and
-    with the parameters for each of its characters. Networks from 512 on are not measured: where
-    they start, the budget leaves them 2,000 updates or more, as the measured ones, and width grows
-    with the square root of the text's length; three layers are from Merity et al. 2018.
+    with the parameters for each of its characters. Networks from 512 on are not measured: each
+    starts where a budget leaves it thousands of updates, and width grows with the square root of
+    the text's length; three layers are from Merity et al. 2018 (arXiv 1803.08240).
 
     Args:
         steps: how many of the default network fit into the budget; see `default_steps`.
