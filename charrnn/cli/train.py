@@ -31,12 +31,12 @@ CHOSEN = "chosen"
 """Default of a setting that is chosen from the time, the corpus and the machine; see plan.py."""
 SETTINGS = {
     "cell": ("Recurrent cell.", ""),
-    "layers": ("Recurrent layers.", ""),
+    "layers": ("Recurrent layers.", CHOSEN),
     "hidden": ("Hidden units of each layer.", CHOSEN),
-    "embedding": ("Width of the vector that stands for a character.", ""),
+    "embedding": ("Width of the vector that stands for a character.", CHOSEN),
     "dropout": ("Probability of zeroing a hidden unit in training.", CHOSEN),
     "chunk": ("Characters that each gradient flows back through.", CHOSEN),
-    "batch": ("Stretches of text in each training step.", ""),
+    "batch": ("Stretches of text in each training step.", CHOSEN),
     "muon_rate": ("Peak learning rate of the recurrent layers' matrices (Muon).", ""),
     "rate": ("Peak learning rate of everything else (AdamW).", ""),
     "weight_decay": ("Weight decay of the matrices, times the learning rate.", ""),

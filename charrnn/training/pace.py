@@ -34,10 +34,14 @@ class Pace:
         trainer: whose schedule is kept up to date.
         clock: of the run.
         emit: where warnings go.
+        most_steps: the end is not moved beyond it.
     """
 
-    def __init__(self, seconds: float, trainer: Trainer, clock: Clock, emit: OnEvent) -> None:
+    def __init__(
+        self, seconds: float, trainer: Trainer, clock: Clock, emit: OnEvent, most_steps: int
+    ) -> None:
         settings = trainer.settings
+        self._most_steps = max(most_steps, trainer.schedule.total)
         self._available = seconds - closing_seconds(settings)
         self._trainer = trainer
         self._clock = clock
@@ -77,6 +81,7 @@ class Pace:
         per_step = statistics.median_low(self._blocks)
         per_step += self._validation / self._trainer.settings.validate_every
         possible = max(1, int((left - self._validation) / per_step))  # one ends every run
+        possible = min(possible, self._most_steps - step)
         schedule = self._trainer.schedule
         if step >= schedule.total or (
             abs(step + possible - schedule.total) <= NOTABLE_CHANGE * possible

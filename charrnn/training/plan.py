@@ -21,22 +21,15 @@ from charrnn.text.reading import Reading
 from charrnn.training.data import TrainingData
 from charrnn.training.request import Budget
 from charrnn.training.settings import DEFAULTS, Settings
+from charrnn.training.sizes import choose_sizes, default_steps, most_epochs
 from charrnn.training.trainer import Trainer
 
-SIZES = (
-    (250, {"hidden": 96, "chunk": 24}),
-    (1_000, {"hidden": 128, "chunk": 32}),
-    (2_000, {"hidden": 192, "chunk": 32}),
-    (6_000, {"hidden": 256, "chunk": 48}),
-    (40_000, {"hidden": 384, "chunk": 64}),
-    (math.inf, {"hidden": 512, "chunk": 64}),
-)
-"""(limit, sizes): with room for fewer steps of the default network than the limit, such sizes."""
-DROPOUTS = ((2.0, 0.0), (8.0, 0.05), (16.0, 0.1), (40.0, 0.2), (math.inf, 0.3))
-"""(limit, dropout): where the default network would read the text less often than the limit."""
 MEASURED_SHARE = 0.005
 """Of the budget: how long each speed is measured, within the limits below (seconds)."""
 MEASURED_LIMITS = (0.3, 3.0)
+MAX_ROUNDS, FASTER = 3, 2.0
+"""A GPU does so many times more work per second on a wider network that the sizes are chosen again
+with the speed of the wider one."""
 VALIDATION_SHARE = 0.01
 """Of the budget: how long all validations may take; saving takes half as long again."""
 VALIDATIONS = (3, 20)
@@ -87,29 +80,44 @@ def choose_settings(
         every = max(1, steps // VALIDATIONS[1])
         return replace(settings, **{"steps": steps, "validate_every": every, **requested})
     seconds = budget.minutes * 60
-    low, high = MEASURED_LIMITS
-    measured = min(high, max(low, seconds * MEASURED_SHARE))
-    possible = seconds / _seconds_per_step(data.trainer(settings, device), measured)
-    settings = replace(settings, **{**sizes_for(possible, data), **requested})
-    trainer = data.trainer(settings, device)
-    per_step = _seconds_per_step(trainer, measured)
-    per_validation = _seconds_per_validation(trainer, data.validation)
-    left = seconds - elapsed - (time.monotonic() - started)
-    left -= closing_seconds(settings)
+    settings, per_step = _sized(settings, requested, data, device, seconds)
+    per_validation = _seconds_per_validation(data.trainer(settings, device), data.validation)
+    left = seconds - elapsed - (time.monotonic() - started) - closing_seconds(settings)
     fewest, most = VALIDATIONS
     validations = round(VALIDATION_SHARE * seconds / max(per_validation, 1e-3))
     validations = min(most, max(fewest, validations))
-    steps = max(1, int((left - validations * per_validation) / per_step))
+    possible = int((left - validations * per_validation) / per_step)
+    steps = max(1, min(possible, most_steps(settings, data)))
     every = math.ceil(steps / validations)
     return replace(settings, **{"steps": steps, "validate_every": every, **requested})
 
 
-def sizes_for(steps: float, data: TrainingData) -> dict[str, Any]:
-    """Width, chunk and dropout for a budget of so many steps of the default network."""
-    sizes = next(sizes for limit, sizes in SIZES if steps < limit)
-    epochs = steps * DEFAULTS.batch * DEFAULTS.chunk / len(data.training)
-    dropout = next(dropout for limit, dropout in DROPOUTS if epochs < limit)
-    return {**sizes, "dropout": dropout}
+def most_steps(settings: Settings, data: TrainingData) -> int:
+    """How long a run by the clock may be: more readings of its text would make it worse."""
+    epochs = most_epochs(len(data.training), len(data.corpus.vocabulary))
+    return math.ceil(epochs * data.batches(settings).per_epoch)
+
+
+def _sized(
+    settings: Settings,
+    requested: Mapping[str, Any],
+    data: TrainingData,
+    device: str,
+    seconds: float,
+) -> tuple[Settings, float]:
+    """`settings` with the sizes that suit a budget of `seconds`, and the seconds of a step."""
+    vocabulary = len(data.corpus.vocabulary)
+    low, high = MEASURED_LIMITS
+    measured = min(high, max(low, seconds * MEASURED_SHARE))
+    per_step = _seconds_per_step(data.trainer(settings, device), measured)
+    for _ in range(MAX_ROUNDS):
+        possible = default_steps(seconds / per_step, settings, vocabulary)
+        sizes = choose_sizes(possible, len(data.training), vocabulary)
+        settings = replace(settings, **{**sizes.settings(), **requested})
+        per_step = _seconds_per_step(data.trainer(settings, device), measured)
+        if default_steps(seconds / per_step, settings, vocabulary) < FASTER * possible:
+            break
+    return settings, per_step
 
 
 def _seconds_per_step(trainer: Trainer, seconds: float) -> float:

@@ -41,7 +41,7 @@ from charrnn.training.events import (
 from charrnn.training.mixing import Fit, fit_mixture
 from charrnn.training.ngram_run import build_ngram, train_ngram_alone
 from charrnn.training.pace import Pace
-from charrnn.training.plan import choose_device, choose_settings
+from charrnn.training.plan import choose_device, choose_settings, most_steps
 from charrnn.training.reporter import StepReporter
 from charrnn.training.request import TrainingRequest
 from charrnn.training.run_directory import (
@@ -116,8 +116,11 @@ class _Session:
         self._saved_at: float | None = None
         self._reporter = StepReporter(self._emit, self._trainer, self._clock)
         minutes, self._pace = self._request.budget.minutes, None
+        self._gives_time_back = False
         if minutes is not None:
-            self._pace = Pace(minutes * 60, self._trainer, self._clock, self._emit)
+            most = most_steps(settings, self._data)
+            self._gives_time_back = settings.steps >= most
+            self._pace = Pace(minutes * 60, self._trainer, self._clock, self._emit, most)
 
     @property
     def _settings(self) -> Settings:
@@ -180,6 +183,8 @@ class _Session:
             )
         )
         self._warn_of_other_environment()
+        if self._gives_time_back:
+            self._warn("the text is too short to fill --minutes: more readings would not help")
         if self._settings.ngram_order and self._ngram is None:
             self._warn(
                 "without held-out text the n-gram model's share cannot be fitted: left out"

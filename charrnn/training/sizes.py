@@ -117,7 +117,7 @@ def choose_sizes(steps: float, characters: int, vocabulary: int) -> Sizes:
     tier = _widest(steps, characters)
     work = _work(tier, vocabulary)
     budget = steps * DEFAULTS.batch * DEFAULTS.chunk * _work(DEFAULTS, vocabulary)
-    epochs = MOST_EPOCHS * (characters / vocabulary / OCCURRENCES) ** EPOCHS_EXPONENT
+    epochs = most_epochs(characters, vocabulary)
     read = min(epochs, budget / work / characters)
     memorised = read * work / characters
     return Sizes(
@@ -129,6 +129,11 @@ def choose_sizes(steps: float, characters: int, vocabulary: int) -> Sizes:
         dropout=next(dropout for limit, dropout in DROPOUTS if memorised < limit),
         epochs=epochs,
     )
+
+
+def most_epochs(characters: int, vocabulary: int) -> float:
+    """How often a text of so many characters, of so many different ones, is worth reading."""
+    return MOST_EPOCHS * math.pow(characters / vocabulary / OCCURRENCES, EPOCHS_EXPONENT)
 
 
 def default_steps(steps: float, settings: Settings, vocabulary: int) -> float:

@@ -5,12 +5,11 @@ import math
 import unicodedata
 from dataclasses import fields
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from charrnn.training.plan import sizes_for
 from charrnn.training.settings import DEFAULTS, Settings
+from charrnn.training.sizes import choose_sizes
 from tests.cli.support import command_of, options_of, train
 from tests.conftest import Command
 from tests.support import QUICK, Trained, prose
@@ -35,14 +34,13 @@ def test_what_the_help_says_is_chosen_is_chosen() -> None:
         for option, each in options_of("train").items()
         if each.show_default == "chosen"
     }
-    data = SimpleNamespace(training=range(10**6))
     chosen = {
         name
-        for steps in (1, 500, 5_000, 10**6)
-        for name, value in sizes_for(steps, data).items()  # type: ignore[arg-type]
+        for steps, characters in ((1, 10**4), (500, 10**6), (10**7, 10**8))
+        for name, value in choose_sizes(steps, characters, 67).settings().items()
         if value != getattr(DEFAULTS, name)
     }
-    assert chosen == {"hidden", "chunk", "dropout"}
+    assert chosen == {"layers", "hidden", "embedding", "chunk", "batch", "dropout"}
     assert said == chosen | {"validate_every", "validation", "precision"}
 
 

@@ -50,12 +50,14 @@ class Course(NamedTuple):
     warnings: list[str]
 
 
-def simulate(fake: FakeClock, speed: Speed, validation: float = 0.0) -> Course:
+def simulate(
+    fake: FakeClock, speed: Speed, validation: float = 0.0, most_steps: int = 10**9
+) -> Course:
     """A run whose steps and validations do nothing but take their time."""
     settings = replace(DEFAULTS, steps=STEPS, validate_every=300)
     trainer: Any = SimpleNamespace(settings=settings, step=0, schedule=Schedule(STEPS))
     events: list[Event] = []
-    pace = Pace(SECONDS, trainer, Clock(0.0), events.append)
+    pace = Pace(SECONDS, trainer, Clock(0.0), events.append, most_steps)
     ends = []
     while trainer.step < trainer.schedule.total:
         fake.now += speed(fake.now)
@@ -91,6 +93,13 @@ def test_a_run_ends_when_its_minutes_are_over(
     speed: Speed, validation: float, fake: FakeClock
 ) -> None:
     assert simulate(fake, speed, validation).seconds == pytest.approx(SECONDS, rel=0.03)
+
+
+def test_the_end_is_not_moved_beyond_what_the_text_is_worth(fake: FakeClock) -> None:
+    course = simulate(fake, SPEEDS["twice as fast all along"], most_steps=STEPS)
+    assert set(course.ends) == {STEPS}
+    assert course.seconds == pytest.approx(SECONDS / 2, rel=0.03)
+    assert course.warnings == []
 
 
 def test_a_stall_moves_the_end_by_what_it_took_and_no_more(fake: FakeClock) -> None:

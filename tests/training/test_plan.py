@@ -14,7 +14,7 @@ from charrnn.training.data import (
     prepare_data,
     validation_for,
 )
-from charrnn.training.plan import choose_device, choose_settings, describe, sizes_for
+from charrnn.training.plan import choose_device, choose_settings, describe, most_steps
 from charrnn.training.request import Budget
 from charrnn.training.settings import Settings
 from tests.support import prose
@@ -117,8 +117,16 @@ def test_lines_are_among_the_flags_of_a_run() -> None:
     )
 
 
-def test_a_longer_budget_gets_a_wider_network_and_more_dropout() -> None:
-    text = text_of(prose(200))
-    few, many = sizes_for(500, text), sizes_for(50_000, text)
-    assert few["hidden"] < many["hidden"]
-    assert few["dropout"] <= many["dropout"]
+def test_a_short_text_is_not_read_for_hours() -> None:
+    """67 entries, 13,000 characters: 5 (13,000 / 67 / 16) ^ (1/8) = 7.3 readings at most."""
+    text = text_of(prose(500))
+    settings = choose(text, minutes=10_000.0)
+    epochs = settings.steps / text.batches(settings).per_epoch
+    characters = len(text.training) / len(text.corpus.vocabulary)
+    assert epochs == pytest.approx(5 * (characters / 16) ** (1 / 8), rel=0.02)
+    assert settings.steps == most_steps(settings, text)
+    assert settings.steps // settings.validate_every >= 19, "its best is found among many"
+
+
+def test_without_a_clock_nothing_limits_the_steps() -> None:
+    assert choose(text_of(prose(20)), steps=10**6).steps == 10**6
