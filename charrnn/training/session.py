@@ -19,11 +19,7 @@ from charrnn.models.ngram import NgramModel
 from charrnn.models.numpy_rnn import NumpyRNN
 from charrnn.models.torch_rnn import TorchRNN
 from charrnn.platform import received_by
-from charrnn.storage.files import (
-    exclusive,
-    make_directory,
-    remove_stale_temporaries,
-)
+from charrnn.storage.files import exclusive, make_directory, remove_stale_temporaries
 from charrnn.storage.runs import MODEL_FILE
 from charrnn.text.corpus import load_corpus
 from charrnn.training.clock import Clock
