@@ -26,7 +26,7 @@ from charrnn.text.reading import ERRORS, Reading
 from charrnn.text.vocabulary import EOS, Vocabulary
 
 DEFAULT_LENGTH = 500
-SIDE_BY_SIDE = 64
+SAMPLES_AT_ONCE = 64
 """Texts that are computed together; more take no less time each."""
 
 
@@ -147,11 +147,11 @@ class TrainedModel:
     ) -> Iterator[Sample]:
         """The texts with these `numbers` of those that `sample` gives, as they are ready.
 
-        SIDE_BY_SIDE of them are computed together. For the other arguments see `sample`.
+        SAMPLES_AT_ONCE of them are computed together. For the other arguments see `sample`.
         """
         seed = _seed(seed)
-        for begin in range(0, len(numbers), SIDE_BY_SIDE):
-            seeds = [(seed, number) for number in numbers[begin : begin + SIDE_BY_SIDE]]
+        for begin in range(0, len(numbers), SAMPLES_AT_ONCE):
+            seeds = [(seed, number) for number in numbers[begin : begin + SAMPLES_AT_ONCE]]
             ids: list[list[int]] = [[] for _ in seeds]
             for chosen in self._generate(seeds, length, prime, until_eos, decoding):
                 for text, index in zip(ids, chosen.tolist(), strict=True):

@@ -31,7 +31,7 @@ LARGEST_BLOCK_KEPT = 1 << 25
 
 
 @contextmanager
-def received_by(handle: Callable[[int], None]) -> Iterator[None]:
+def handle_signals(handle: Callable[[int], None]) -> Iterator[None]:
     """Call `handle` with the number of each signal that asks the process to end.
 
     A hangup that is ignored, as under nohup, stays ignored. Only the main thread can set handlers:
@@ -55,12 +55,12 @@ def received_by(handle: Callable[[int], None]) -> Iterator[None]:
 
 
 @contextmanager
-def leaving_at_once() -> Iterator[None]:
+def exit_on_signal() -> Iterator[None]:
     """Let a signal end the process immediately, while there is nothing to save or to clean up.
 
     For imports: a Python exception raised while C++ code imports a module aborts the process.
     """
-    with received_by(lambda number: os._exit(EXIT_STATUS[signal.Signals(number)])):
+    with handle_signals(lambda number: os._exit(EXIT_STATUS[signal.Signals(number)])):
         yield
 
 
@@ -100,7 +100,7 @@ def link(source: Path, target: Path) -> None:
     os.link(source, target)
 
 
-def lock_alone(descriptor: int) -> bool:
+def try_lock_exclusive(descriptor: int) -> bool:
     """Lock an open file, unless another process holds any lock on it; whether it is locked.
 
     The lock ends when the file is closed, also by the end of the process. Where the system or the

@@ -51,8 +51,8 @@ class _Cell:
 
     def shown(self) -> Text:
         """The character on the colour of its heat."""
-        calm = round(255 * (1 - min(1.0, self._nats / IMPROBABLE_NATS)))
-        text = Text().append(self._character, style=f"rgb(0,0,0) on rgb(255,{calm},{calm})")
+        paleness = round(255 * (1 - min(1.0, self._nats / IMPROBABLE_NATS)))
+        text = Text().append(self._character, style=f"rgb(0,0,0) on rgb(255,{paleness},{paleness})")
         return text.append(" " * (self.width - cell_len(self._character)))
 
     def number(self) -> Text:

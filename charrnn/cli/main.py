@@ -102,7 +102,7 @@ def program() -> None:
 def main() -> None:
     """Run the command line and exit: 0 done, 1 error, 2 wrong usage, 130 or 143 interrupted."""
     started = time.monotonic()
-    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGTERM, _exit_on_sigterm)
     prepare_streams()
     if writes_one_text(sys.argv[1:]):
         os.environ.setdefault(BLAS_THREADS, "1")
@@ -164,7 +164,7 @@ def run(  # noqa: PLR0911 - one return for each way to end
         return _fail(error, 1, "out of memory; lower --batch, --hidden or --chunk")
 
 
-def _leave(number: int, frame: FrameType | None) -> None:
+def _exit_on_sigterm(number: int, frame: FrameType | None) -> None:
     """What SIGTERM does where there is nothing to save."""
     sys.exit(EXIT_STATUS[signal.SIGTERM])
 

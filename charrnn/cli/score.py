@@ -72,10 +72,10 @@ def command(
         output.line("\t".join((*FIGURES, "text")))
     empty = 0
     for batch in _batches(texts, file):
-        known = [text for text in batch if text]
-        empty += len(batch) - len(known)
-        check_characters(model, "".join(known), strict)
-        _print_scores(model, output, known, eos, per_character, as_json)
+        nonempty = [text for text in batch if text]
+        empty += len(batch) - len(nonempty)
+        check_characters(model, "".join(nonempty), strict)
+        _print_scores(model, output, nonempty, eos, per_character, as_json)
         output.flush()
     if empty:
         note(f"{empty:,} empty {'text' if empty == 1 else 'texts'} skipped")

@@ -16,7 +16,7 @@ from charrnn.cli.options import encoding_options
 from charrnn.cli.terminal import Output, note
 from charrnn.errors import SettingsError
 from charrnn.models.cells import CELLS
-from charrnn.platform import keep_freed_memory, leaving_at_once
+from charrnn.platform import exit_on_signal, keep_freed_memory
 from charrnn.storage.runs import RUNS
 from charrnn.text.reading import Reading
 from charrnn.training.events import OnEvent
@@ -142,7 +142,7 @@ def command(
     # makes training up to a hundred times slower. Measured in tests/benchmarks/README.md.
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
     keep_freed_memory()
-    with leaving_at_once():
+    with exit_on_signal():
         from charrnn.training.session import train
 
     if minutes is None and epochs is None and steps is None:

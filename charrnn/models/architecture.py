@@ -72,5 +72,5 @@ class Architecture:
 
     @property
     def parameters(self) -> int:
-        """How many numbers the network learns."""
+        """The number of trainable parameters."""
         return sum(prod(shape) for shape in self.shapes().values())

@@ -142,7 +142,7 @@ def shared(directory: Path) -> Iterator[None]:
     locks, nothing is deleted.
     """
     with open(directory / WRITERS, "a+b") as file:
-        if platform.lock_alone(file.fileno()):
+        if platform.try_lock_exclusive(file.fileno()):
             for _, leftover in _temporaries(directory):
                 with suppress(OSError):
                     leftover.unlink()

@@ -52,7 +52,7 @@ class Documents:
         kept = self.lengths > 0
         return Documents(self.ids, self.starts[kept], self.lengths[kept])
 
-    def spread(self, characters: int) -> Documents:
+    def subsample(self, characters: int) -> Documents:
         """Beginnings of documents, evenly spread over all of them: at most so many ids in all.
 
         A long document gives in proportion to its length; of short ones, some are taken whole. The

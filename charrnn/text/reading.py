@@ -81,11 +81,11 @@ class Source:
         self._path = name
         self._digest: str | None = None
         self._spool: BinaryIO | None = None
-        with self._explained():
+        with self._naming_source():
             self._length = self._prepare(name)
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _naming_source(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
@@ -124,7 +124,7 @@ class Source:
         with ExitStack() as stack:
             file = self._spool
             if file is None:
-                with self._explained():
+                with self._naming_source():
                     file = stack.enter_context(open(self._path, "rb"))
             file.seek(0)
             yield from self._checked(file)
@@ -222,7 +222,8 @@ def line_batches(
         CorpusError: there is no such text, or it is not in that encoding.
     """
     if name == "-":
-        yield from _split_lines(decode(_arriving(standard_input()), STDIN, encoding, errors))
+        blocks = _unbuffered_blocks(standard_input())
+        yield from _split_lines(decode(blocks, STDIN, encoding, errors))
         return
     with closing(Source(name)) as source:
         yield from _split_lines(decode(source.blocks(), source.name, encoding, errors))
@@ -241,7 +242,7 @@ def _split_lines(texts: Iterable[str]) -> Iterator[list[str]]:
         yield [last]
 
 
-def _arriving(stream: BinaryIO) -> Iterator[bytes]:
+def _unbuffered_blocks(stream: BinaryIO) -> Iterator[bytes]:
     """The bytes of a stream as they come, without waiting for a block to be full."""
     try:
         while block := stream.read1(BLOCK):  # type: ignore[attr-defined]

@@ -26,9 +26,9 @@ from charrnn.text.documents import Documents
 MAX_POSITIONS = 40_000
 MAX_CELLS = 1 << 23
 """N * V is at most about this: two tables of so many float32 are held."""
-PULL = 20.0
+PENALTY = 20.0
 """Weight of the quadratic penalty that draws each length's exponents to the common ones."""
-TINY_PULL = 1e-3
+COMMON_PENALTY = 1e-3
 """The penalty on the common exponents: it keeps the problem solvable where data say nothing."""
 ITERATIONS = 30
 SMALLEST_STEP = 1e-5
@@ -40,7 +40,7 @@ class Fit:
 
     Attributes:
         exponents: (L, 2).
-        network, ngram, together: nats per character of each on the text of the fit.
+        network, ngram, mixture: nats per character of each on the text of the fit.
         cross_validated: nats per character of the mixture when each half of the text is predicted
             with the exponents fitted on the other half.
     """
@@ -48,7 +48,7 @@ class Fit:
     exponents: Exponents
     network: float
     ngram: float
-    together: float
+    mixture: float
     cross_validated: float
 
     def figures(self) -> dict[str, float]:
@@ -83,7 +83,7 @@ def fit_mixture(network: LanguageModel, ngram: NgramModel, documents: Documents)
         exponents=exponents.numpy().astype(np.float32),
         network=-float(tables.network.gather(1, index).mean()),
         ngram=-float(tables.ngram.gather(1, index).mean()),
-        together=float(tables.loss(exponents)) / len(index),
+        mixture=float(tables.loss(exponents)) / len(index),
         cross_validated=float(total) / len(index),
     )
 
@@ -117,7 +117,7 @@ class _Tables:
         """The mixture's loss in nats, summed over all positions."""
         return cross_entropy(self._mixed(exponents), self.targets, reduction="sum")
 
-    def slopes(self, exponents: Tensor) -> tuple[Tensor, Tensor]:
+    def derivatives(self, exponents: Tensor) -> tuple[Tensor, Tensor]:
         """First (L, 2) and second (L, 2, 2) derivatives of the loss by the exponents.
 
         They are the means and covariances of the log-probabilities under the mixture, as for every
@@ -140,22 +140,22 @@ class _Tables:
 
 
 def _fit(tables: _Tables, lengths: int) -> Tensor:
-    """The best exponents (L, 2), drawn to the pair that is best for all lengths together."""
-    common = _minimise(torch.full((1, 2), 0.5), tables.pooled(), TINY_PULL)
-    return _minimise(common.repeat(lengths, 1), tables, PULL)
+    """The best exponents (L, 2), drawn to the pair that is best for all lengths mixture."""
+    common = _minimise(torch.full((1, 2), 0.5), tables.pooled(), COMMON_PENALTY)
+    return _minimise(common.repeat(lengths, 1), tables, PENALTY)
 
 
-def _minimise(start: Tensor, tables: _Tables, pull: float) -> Tensor:
+def _minimise(start: Tensor, tables: _Tables, penalty: float) -> Tensor:
     """Newton's method, with steps halved until they lead downhill."""
 
     def objective(exponents: Tensor) -> float:
-        return float(tables.loss(exponents) + pull * (exponents - start).square().sum())
+        return float(tables.loss(exponents) + penalty * (exponents - start).square().sum())
 
     exponents, loss = start, objective(start)
     for _ in range(ITERATIONS):
-        first, second = tables.slopes(exponents)
-        first = first + 2 * pull * (exponents - start)
-        second = second + 2 * pull * torch.eye(2)
+        first, second = tables.derivatives(exponents)
+        first = first + 2 * penalty * (exponents - start)
+        second = second + 2 * penalty * torch.eye(2)
         step = torch.linalg.solve(second, first)
         found = objective(exponents - step)
         while not found < loss and step.abs().max() > SMALLEST_STEP:  # not true for NaN, either
@@ -171,7 +171,7 @@ def _minimise(start: Tensor, tables: _Tables, pull: float) -> Tensor:
 
 def _tables(network: LanguageModel, ngram: NgramModel, documents: Documents) -> _Tables:
     most = max(1, min(MAX_POSITIONS, MAX_CELLS // ngram.vocabulary_size))
-    sample = documents.spread(most)
+    sample = documents.subsample(most)
     pieces = zip(*_predictions(network, ngram, sample), strict=True)
     *columns, positions = (torch.from_numpy(np.concatenate(each)) for each in pieces)
     # Windows read distant segments side by side: back into the order of the text.

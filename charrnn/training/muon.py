@@ -95,12 +95,12 @@ class Muon:
         assert gradient is not None
         mean.lerp_(gradient, 1 - self._momentum)
         update = orthogonalise(gradient.lerp(mean, self._momentum), self._precision)
-        update = self._even_out(update, self.row_squares[at])
+        update = self._normalise_rows(update, self.row_squares[at])
         rows, columns = parameter.shape
         parameter.mul_(1 - self.rate * self._weight_decay)
         parameter.add_(update, alpha=-self.rate * (rows / columns) ** 0.5)
 
-    def _even_out(self, update: Tensor, row_squares: Tensor) -> Tensor:
+    def _normalise_rows(self, update: Tensor, row_squares: Tensor) -> Tensor:
         """Divide each row by what is usual for it, and keep the norm of the whole."""
         row_squares.lerp_(update.square().mean(1), 1 - self._row_momentum)
         even = update / row_squares.sqrt().clamp_min(TINY)[:, None]

@@ -47,7 +47,7 @@ class Pace:
         self._block_started = 0.0
         # Until a validation has been measured, it takes what the plan allows it.
         self._validation = VALIDATION_SHARE * seconds * settings.validate_every / settings.steps
-        self._last_told = trainer.schedule.total
+        self._last_reported = trainer.schedule.total
 
     def add_validation(self, seconds: float) -> None:
         """A validation, with what belongs to it, took `seconds`."""
@@ -83,11 +83,11 @@ class Pace:
         ):
             return
         schedule.end_at(step + possible, step)
-        if abs(schedule.total - self._last_told) > LARGE_CHANGE * self._last_told:
+        if abs(schedule.total - self._last_reported) > LARGE_CHANGE * self._last_reported:
             self._emit(
                 WarningEvent(
                     f"the machine's speed has changed: the run ends after {schedule.total:,} steps "
-                    f"instead of {self._last_told:,}, to keep --minutes"
+                    f"instead of {self._last_reported:,}, to keep --minutes"
                 )
             )
-            self._last_told = schedule.total
+            self._last_reported = schedule.total

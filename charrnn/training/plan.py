@@ -49,7 +49,7 @@ MIXING_SECONDS = 0.6
 NATIVE_SPEED_UP = 1.3
 """Of bfloat16 over float32 in one matrix product, for it to be used."""
 MEASURED_WIDTH, MEASURED_PRODUCTS = 512, 7
-HOPELESS = 8
+TOO_SLOW = 8
 """One bfloat16 product this many times as slow as float32 decides: more would cost seconds."""
 
 
@@ -150,7 +150,7 @@ def _native_precision(device: str) -> str:
         for each in (torch.float32, torch.bfloat16)
     )
     fastest = min(_product_seconds(single) for _ in range(MEASURED_PRODUCTS))
-    slowest = HOPELESS * fastest
+    slowest = TOO_SLOW * fastest
     for _ in range(MEASURED_PRODUCTS):
         seconds = _product_seconds(half)
         if seconds * NATIVE_SPEED_UP < fastest:

@@ -18,7 +18,7 @@ from charrnn.inference.sampling import check_decoding, generate
 from charrnn.models.ngram import NgramModel
 from charrnn.models.numpy_rnn import NumpyRNN
 from charrnn.models.torch_rnn import TorchRNN
-from charrnn.platform import received_by
+from charrnn.platform import handle_signals
 from charrnn.storage.files import (
     exclusive,
     make_directory,
@@ -150,7 +150,7 @@ class _Session:
             Interrupted: a signal came; everything is saved.
             TrainingError: nobody takes the events any more; everything is saved.
         """
-        with received_by(self._stop.receive):
+        with handle_signals(self._stop.receive):
             try:
                 self._emit_start()
                 self._loop()

@@ -181,8 +181,8 @@ def restore(trainer: Trainer, saved: SavedRun) -> None:
     device = trainer.network.output.weight.device
     weights = {name: arrays[f"network.{name}"] for name in trainer.network.state_dict()}
     trainer.network.load_state_dict(weights)
-    for name, memory in _memories(trainer).items():
-        memory.copy_(arrays[name])
+    for name, tensor in _optimiser_state(trainer).items():
+        tensor.copy_(arrays[name])
     trainer.adamw.steps = saved.step
     carried = [arrays[name] for name in sorted(arrays) if name.startswith("state.")]
     if carried:
@@ -204,13 +204,13 @@ def network_architecture(settings: Settings, vocabulary_size: int) -> Architectu
 
 def _trainer_arrays(trainer: Trainer) -> dict[str, Array]:
     arrays = {f"network.{name}": array for name, array in trainer.weights().items()}
-    arrays.update({name: _array(memory) for name, memory in _memories(trainer).items()})
+    arrays.update({name: _array(tensor) for name, tensor in _optimiser_state(trainer).items()})
     for number, part in enumerate(trainer.state or ()):
         arrays[f"state.{number}"] = _array(part)
     return arrays
 
 
-def _memories(trainer: Trainer) -> dict[str, torch.Tensor]:
+def _optimiser_state(trainer: Trainer) -> dict[str, torch.Tensor]:
     """What the optimisers remember of each weight, by its name in the file."""
     muon, adamw = trainer.muon, trainer.adamw
     names = [name for name, _ in trainer.network.named_parameters()]

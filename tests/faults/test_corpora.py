@@ -21,7 +21,7 @@ from charrnn.models.checkpoint import Checkpoint, save_checkpoint
 from charrnn.text.corpus import load_corpus
 from charrnn.text.reading import Reading, Source
 from charrnn.text.vocabulary import EOS, UNK
-from tests.conftest import Tell
+from tests.conftest import Report
 from tests.faults.support import TINY, Launcher, bounded_memory, one_line_error
 from tests.support import Result, prose, random_checkpoint
 
@@ -207,13 +207,13 @@ def test_memory_does_not_grow_with_the_text(
 @pytest.mark.fault(23)
 @pytest.mark.soak
 def test_memory_does_not_grow_with_a_very_large_text(
-    launcher: Launcher, monkeypatch: pytest.MonkeyPatch, tell: Tell
+    launcher: Launcher, monkeypatch: pytest.MonkeyPatch, report: Report
 ) -> None:
     monkeypatch.setenv("CHARRNN_CACHE", "cache")
-    begun = time.monotonic()
+    started = time.monotonic()
     train_in_bounded_memory(launcher, 1000)
-    seconds = time.monotonic() - begun
-    tell(f"1,000 MiB of text read and trained on in {MORE} MiB of memory, {seconds:.0f} s")
+    seconds = time.monotonic() - started
+    report(f"1,000 MiB of text read and trained on in {MORE} MiB of memory, {seconds:.0f} s")
 
 
 # --- row 24: what is no file

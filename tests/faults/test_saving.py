@@ -18,7 +18,7 @@ import pytest
 from charrnn.models.checkpoint import load_checkpoint, save_checkpoint
 from charrnn.storage.files import OutputError, write_atomically
 from charrnn.training.state import load_run
-from tests.conftest import Command, Tell
+from tests.conftest import Command, Report
 from tests.faults import faulty_os
 from tests.faults.faulty_os import FaultyOS
 from tests.faults.support import (
@@ -473,7 +473,7 @@ def test_200_runs_killed_at_random_moments_go_on(
     left_alone: tuple[bytes, list[str]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    tell: Tell,
+    report: Report,
 ) -> None:
     kills = 0
     for seed in range(1000, 1200):
@@ -483,7 +483,7 @@ def test_200_runs_killed_at_random_moments_go_on(
         Path("corpus.txt").write_text(prose(30))
         kills += kill_at_random(launcher, left_alone[0], seed)
     assert kills > 200
-    tell(f"200 runs, killed {kills} times at random moments: all went on to the last bit")
+    report(f"200 runs, killed {kills} times at random moments: all went on to the last bit")
 
 
 @pytest.mark.fault(3)
@@ -493,7 +493,7 @@ def test_a_run_killed_or_failing_in_every_call_goes_on(
     left_alone: tuple[bytes, list[str]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    tell: Tell,
+    report: Report,
 ) -> None:
     killed = failed = harmless = 0
     for at, late, error in product(range(48), (False, True), ("KILL", *ERRORS)):
@@ -510,4 +510,4 @@ def test_a_run_killed_or_failing_in_every_call_goes_on(
             harmless += 1  # hard links, without which a file can be written, too
     assert killed == 96
     assert failed > 200
-    tell(f"{killed} kills, {failed} errors, {harmless} harmless ones in 48 calls: no run lost")
+    report(f"{killed} kills, {failed} errors, {harmless} harmless ones in 48 calls: no run lost")

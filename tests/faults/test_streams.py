@@ -55,10 +55,10 @@ def model(isolation: None) -> Path:
 
 def stop(job: Job, number: signal.Signals) -> Result:
     """Send a signal; the run must be saved and left in time."""
-    begun = time.monotonic()
+    started = time.monotonic()
     job.kill(number)
     result = job.wait(SECONDS)
-    assert time.monotonic() - begun < SECONDS
+    assert time.monotonic() - started < SECONDS
     assert result.status == STATUS[number], result.err
     assert "Traceback" not in result.err
     return result
@@ -150,10 +150,10 @@ def test_a_second_interrupt_quits_at_once(launcher: Launcher) -> None:
     time.sleep(0.2)
     hanging.kill(signal.SIGINT)
     time.sleep(0.5)
-    begun = time.monotonic()
+    started = time.monotonic()
     hanging.kill(signal.SIGINT)
     result = hanging.wait(SECONDS)
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - started < 1
     assert result.status == 130
     assert "Traceback" not in result.err
     load_run(TRAINING)

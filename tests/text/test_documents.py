@@ -110,7 +110,7 @@ def test_a_part_of_the_documents_is_spread_over_all(
 ) -> None:
     starts = np.cumsum([0, *lengths])[:-1]
     documents = Documents(np.arange(sum(lengths)), starts, np.array(lengths, np.int64))
-    found = documents.spread(characters)
+    found = documents.subsample(characters)
     assert found.lengths.tolist() == expected
     assert found.characters <= characters
     assert np.isin(found.starts, starts).all()
@@ -120,7 +120,7 @@ def test_what_is_spread_sees_two_corpora_alike() -> None:
     """A book of a million characters and a thousand poems of a thousand."""
     lengths = np.array([1_000_000] + [1000] * 1000)
     documents = Documents(np.zeros(0), lengths.cumsum() - lengths, lengths)
-    found = documents.spread(40_000)
+    found = documents.subsample(40_000)
     assert found.lengths[0] == 20_000
     assert found.lengths[1:].tolist() == [1000] * 20
     assert abs(np.diff(found.starts[1:]) - 50_000).max() <= 1000

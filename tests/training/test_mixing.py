@@ -80,7 +80,7 @@ def test_its_figures_are_those_of_evaluation(
 ) -> None:
     documents = source.documents(4000, 3)
     mixed = Mixture(network, ngram, fit.exponents)
-    for model, figure in ((network, fit.network), (ngram, fit.ngram), (mixed, fit.together)):
+    for model, figure in ((network, fit.network), (ngram, fit.ngram), (mixed, fit.mixture)):
         assert loss(model, documents) == pytest.approx(figure, abs=1e-4)
 
 
@@ -88,8 +88,8 @@ def test_together_they_beat_both_on_the_text_of_the_fit(fit: Fit) -> None:
     assert fit.exponents.shape == (ORDER, 2)
     assert fit.exponents.dtype == np.float32
     assert fit.helps
-    assert fit.together < min(fit.network, fit.ngram) - 0.01
-    assert fit.together < fit.cross_validated < fit.together + 0.01
+    assert fit.mixture < min(fit.network, fit.ngram) - 0.01
+    assert fit.mixture < fit.cross_validated < fit.mixture + 0.01
     assert fit.figures() == {
         "network_nats_per_character": fit.network,
         "ngram_nats_per_character": fit.ngram,
@@ -111,7 +111,7 @@ def test_the_fit_is_the_best_there_is_nearby(
     documents = source.documents(4000, 3)
     for change in ((0.1, 0), (-0.1, 0), (0, 0.1), (0, -0.1)):
         changed = fit.exponents + np.array(change, np.float32)
-        assert loss(Mixture(network, ngram, changed), documents) > fit.together
+        assert loss(Mixture(network, ngram, changed), documents) > fit.mixture
 
 
 def test_a_partner_of_other_text_gets_next_to_no_say() -> None:
@@ -122,7 +122,7 @@ def test_a_partner_of_other_text_gets_next_to_no_say() -> None:
     stranger = NgramModel.build(np.random.default_rng(0).integers(FIRST, V, 600), ORDER, V)
     fit = fit_mixture(network, stranger, source.documents(4000, 3))
     assert np.abs(fit.exponents[:, 1]).max() < 0.2
-    assert fit.network - 0.002 < fit.together <= fit.network
+    assert fit.network - 0.002 < fit.mixture <= fit.network
     assert not fit.helps
     mixed = Mixture(network, stranger, fit.exponents)
     further = source.documents(4000, 4)
@@ -162,7 +162,7 @@ def test_the_halves_of_the_cross_validation_do_not_interleave(
     ]
     found = fit_mixture(network, ngram, documents_of([text], with_eos=False))
     assert found.cross_validated == pytest.approx(np.mean(losses), abs=2e-3)
-    assert found.cross_validated > found.together + 0.02
+    assert found.cross_validated > found.mixture + 0.02
 
 
 def test_a_few_characters_are_enough(
@@ -170,7 +170,7 @@ def test_a_few_characters_are_enough(
 ) -> None:
     fit = fit_mixture(network, ngram, source.documents(1, 3))
     assert np.isfinite(fit.exponents).all()
-    assert np.isfinite(fit.together)
+    assert np.isfinite(fit.mixture)
 
 
 # --- the command line
