@@ -5,8 +5,8 @@ Knows nothing of texts, of how n-grams are counted or stored, or of mixtures.
 p(c | context) = (count(context c) - discount) / total(context) + gamma(context) p(c | shorter
 context), where a context that was never continued has gamma = 1: the shorter one decides alone. The
 empty context is interpolated with the uniform distribution over all V ids, so every id is possible.
-As gamma is the probability that the discounts take away, probabilities add up to 1. Sources: Chen & Goodman 1999, section 3;
-Heafield et al. 2013, section 3.
+As gamma is the probability that the discounts take away, probabilities add up to 1.
+Sources: Chen & Goodman 1999, section 3; Heafield et al. 2013, section 3.
 
 Contexts are numbered through all orders: c alone is context c, then follow those of two characters
 and so on; the last number, C, stands for every context that was never seen. The state of a text is

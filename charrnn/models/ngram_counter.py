@@ -36,8 +36,7 @@ STEP_NGRAMS = 8_000_000
 WORKING_SHARE = 2.0
 """The limit of n-grams while counting, as a multiple of the final limit."""
 MAX_FINAL_CUTOFF = 6
-"""Highest final cutoff. 100,000 n-grams of tiny-shakespeare give 1.514 nats per character with
-it (order 6), 1.529 with a cutoff of 8, 1.553 with 15 (order 10), 1.512 with 2 (order 5)."""
+"""Highest final cutoff. 100,000 n-grams of tiny-shakespeare give 1.514 nats per character (order 6), 1.529 with a cutoff of 8, 1.553 with 15 (order 10), 1.512 with 2 (order 5)."""
 PRUNE_TARGET = 0.75
 """Pruning goes down to this share of the limit, so that it is not needed at each step."""
 

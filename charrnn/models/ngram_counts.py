@@ -130,7 +130,7 @@ def expected_tensors(description: Any) -> dict[str, tuple[str, tuple[int, ...]]]
         raise CheckpointError(f"{discounts!r} are not discounts of {order} orders of n-grams")
     shapes, optional = _shapes(ngrams)
     if not isinstance(dtypes, dict) or not set(shapes) - optional <= set(dtypes) <= set(shapes):
-        raise CheckpointError(f"the n-gram model of order {order} lacks an array or has one too many")
+        raise CheckpointError(f"the n-gram model of order {order} has missing or unknown arrays")
     for name, dtype in dtypes.items():
         if dtype not in DTYPES:
             raise CheckpointError(f"array {name!r} cannot be {dtype!r}; {', '.join(DTYPES)} can")

@@ -1,6 +1,6 @@
 """Fit the mixture of a network and an n-gram model, on text that neither was trained on.
 
-Knows the mixture's form, not what the two models are. The objective is convex: the cross-entropy of
+Knows the form of the mixture, not how the two models work. The objective is convex: the cross-entropy of
 a log-linear model, as a function of its exponents.
 
 Axes: N positions, V vocabulary entries, L lengths of context.
@@ -25,11 +25,11 @@ from charrnn.text.documents import Documents
 
 MAX_POSITIONS = 40_000
 MAX_CELLS = 1 << 23
-"""N * V is at most about this: two tables of so many float32 are held."""
+"""N * V is at most about this: two float32 tables of that size are in memory."""
 PENALTY = 20.0
-"""Weight of the quadratic penalty that draws each length's exponents to the common ones."""
+"""Weight of the quadratic penalty that pulls each length's exponents towards the common ones."""
 COMMON_PENALTY = 1e-3
-"""The penalty on the common exponents: it keeps the problem solvable where data say nothing."""
+"""The penalty on the common exponents: it keeps the problem solvable where the data do not determine them."""
 ITERATIONS = 30
 SMALLEST_STEP = 1e-5
 
@@ -52,9 +52,9 @@ class Fit:
     cross_validated: float
 
     def figures(self) -> dict[str, float]:
-        """Nats per character of each, and of what is used.
+        """Nats per character of each model alone, and of the model that is saved.
 
-        That is the mixture, cross-validated, or the network alone if the mixture does not help.
+        That is the mixture (cross-validated), or the network alone if the mixture does not help.
         """
         return {
             "network_nats_per_character": self.network,
@@ -64,14 +64,14 @@ class Fit:
 
     @property
     def helps(self) -> bool:
-        """Whether the two are better than the network alone, on text they were not fitted on."""
+        """Whether the mixture, cross-validated, is better than the network alone."""
         return self.cross_validated < self.network
 
 
 def fit_mixture(network: LanguageModel, ngram: NgramModel, documents: Documents) -> Fit:
-    """The exponents with which the mixture predicts `documents` best.
+    """Fit the exponents with which the mixture predicts `documents` best.
 
-    The cross-validated loss comes from the first and the second half of the text, in its order.
+    The cross-validated loss uses the first and the second half of the text as its two folds.
     """
     tables = _tables(network, ngram, documents)
     exponents = _fit(tables, ngram.order)
@@ -95,7 +95,7 @@ class _Tables:
     Attributes:
         network, ngram: (N, V) log-probabilities.
         matched: (N,) how many characters of the context the n-gram model knows.
-        targets: (N,) the ids that were to be predicted.
+        targets: (N,) the ids that follow.
     """
 
     network: Tensor
@@ -110,7 +110,7 @@ class _Tables:
         )
 
     def pooled(self) -> _Tables:
-        """The same, with no difference between lengths of context."""
+        """The same, as if all lengths of context were the same."""
         return replace(self, matched=torch.zeros_like(self.matched))
 
     def loss(self, exponents: Tensor) -> Tensor:
@@ -120,8 +120,8 @@ class _Tables:
     def derivatives(self, exponents: Tensor) -> tuple[Tensor, Tensor]:
         """First (L, 2) and second (L, 2, 2) derivatives of the loss by the exponents.
 
-        They are the means and covariances of the log-probabilities under the mixture, as for every
-        log-linear model; the exponents of one length do not affect positions of another.
+        As for every log-linear model, they are given by the means and covariances of the
+        log-probabilities under the mixture; the exponents of one length do not affect positions of another.
         """
         shares = self._mixed(exponents).softmax(-1)
         sides = torch.stack((self.network, self.ngram), 1)  # (N, 2, V)
@@ -140,13 +140,13 @@ class _Tables:
 
 
 def _fit(tables: _Tables, lengths: int) -> Tensor:
-    """The best exponents (L, 2), drawn to the pair that is best for all lengths mixture."""
+    """The best exponents (L, 2), pulled towards the pair that is best for all lengths together."""
     common = _minimise(torch.full((1, 2), 0.5), tables.pooled(), COMMON_PENALTY)
     return _minimise(common.repeat(lengths, 1), tables, PENALTY)
 
 
 def _minimise(start: Tensor, tables: _Tables, penalty: float) -> Tensor:
-    """Newton's method, with steps halved until they lead downhill."""
+    """Newton's method; a step is halved until it lowers the loss."""
 
     def objective(exponents: Tensor) -> float:
         return float(tables.loss(exponents) + penalty * (exponents - start).square().sum())
@@ -174,7 +174,7 @@ def _tables(network: LanguageModel, ngram: NgramModel, documents: Documents) -> 
     sample = documents.subsample(most)
     pieces = zip(*_predictions(network, ngram, sample), strict=True)
     *columns, positions = (torch.from_numpy(np.concatenate(each)) for each in pieces)
-    # Windows read distant segments side by side: back into the order of the text.
+    # Windows contain distant segments: restore the order of the text.
     return _Tables(*columns).part(positions.argsort())
 
 

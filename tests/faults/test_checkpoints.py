@@ -397,7 +397,7 @@ STRANGERS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "notes.txt": (lambda path: path.write_text("Hello.\n" * 9), "not a safetensors file"),
     "empty": (lambda path: path.touch(), "truncated or not a safetensors file"),
     "directory": (lambda path: path.mkdir(), "directory has no model.safetensors"),
-    "pipe": (os.mkfifo, "pipe is a pipe, no checkpoint"),
+    "pipe": (os.mkfifo, "pipe is a pipe, not a checkpoint"),
     "socket": (listening, "cannot read socket"),
     "nothing": (lambda path: None, "there is no checkpoint nothing"),
     "dangling": (lambda path: path.symlink_to("gone"), "there is no checkpoint dangling"),

@@ -120,7 +120,7 @@ def test_a_description_that_makes_no_sense_is_refused(
     save_checkpoint(FILE, random_checkpoint("abc"))
     description, arrays = parts()
     tensor_file.write(FILE, {**description, **changes}, arrays)
-    with pytest.raises(CheckpointError, match=f"is no usable checkpoint: .*{message}"):
+    with pytest.raises(CheckpointError, match=f"is not a usable checkpoint: .*{message}"):
         load_checkpoint(FILE)
 
 

@@ -124,7 +124,8 @@ def test_a_mix_by_hand() -> None:
     exponents = np.array([[9, 9], [0.5, 2]], np.float32)  # after an unknown and a known context
     mixed = Mixture(TableModel([network_probabilities] * 4), ngram, exponents)
     found, _ = mixed.step(np.array([E]), mixed.initial_state(1))
-    product = [math.sqrt(p) * q**2 for p, q in zip(network_probabilities, ngram_probabilities.tolist(), strict=True)]
+    pairs = zip(network_probabilities, ngram_probabilities.tolist(), strict=True)
+    product = [math.sqrt(p) * q**2 for p, q in pairs]
     np.testing.assert_allclose(np.exp(found[0]), np.array(product) / sum(product), atol=1e-6)
 
 
