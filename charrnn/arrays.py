@@ -1,4 +1,4 @@
-"""The types of arrays that several modules share. Knows no model, file or text."""
+"""Array types that several modules share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The progress of training, on stderr: a bar on a terminal, plain lines elsewhere.
+"""Show the progress of training on stderr: a bar on a terminal, plain lines elsewhere.
 
 rich never interprets text from a model.
 """
@@ -36,7 +36,7 @@ from charrnn.training.events import (
 )
 
 PLAIN_SECONDS = 5.0
-"""Between progress lines where stderr is no terminal."""
+"""Minimum time between progress lines if stderr is not a terminal."""
 
 
 class TrainingDisplay:
@@ -75,7 +75,7 @@ class TrainingDisplay:
         self._stop()
 
     def __call__(self, event: Event) -> None:
-        """Show `event`, if there is something to show."""
+        """Show `event`, if its type is shown."""
         show = self._handlers.get(type(event))
         if show is not None:
             show(event)
@@ -83,7 +83,7 @@ class TrainingDisplay:
     def _stop(self) -> None:
         progress, self._progress = self._progress, None
         if progress is not None:
-            with suppress(OSError):  # the terminal was closed, which must not hide why a run ends
+            with suppress(OSError):  # a closed terminal must not hide why a run ends
                 progress.stop()
 
     def _print(self, message: str) -> None:
@@ -108,7 +108,7 @@ class TrainingDisplay:
         if event.ngram_nats_per_character is not None:
             self._print(
                 f"a plain {settings['ngram_order']}-gram model: "
-                f"{event.ngram_nats_per_character:.4f} nats per character on what is held out"
+                f"{event.ngram_nats_per_character:.4f} nats per character on the held-out text"
             )
         self._print_repeat_flags(event)
         if self._console.is_terminal and not self._console.is_dumb_terminal:

@@ -36,7 +36,8 @@ STEP_NGRAMS = 8_000_000
 WORKING_SHARE = 2.0
 """The limit of n-grams while counting, as a multiple of the final limit."""
 MAX_FINAL_CUTOFF = 6
-"""Highest final cutoff. 100,000 n-grams of tiny-shakespeare give 1.514 nats per character (order 6), 1.529 with a cutoff of 8, 1.553 with 15 (order 10), 1.512 with 2 (order 5)."""
+"""Highest final cutoff. 100,000 n-grams of tiny-shakespeare give 1.514 nats per character with it
+(order 6), 1.529 with 8, 1.553 with 15 (order 10), 1.512 with 2 (order 5)."""
 PRUNE_TARGET = 0.75
 """Pruning goes down to this share of the limit, so that it is not needed at each step."""
 
@@ -44,8 +45,8 @@ PRUNE_TARGET = 0.75
 class NgramCounter:
     """Counts of a text, or of as many of its steps as the caller has time for.
 
-    Tries of more than a million n-grams are kept in temporary files, about 16 bytes per n-gram, which
-    vanish with the process. They hold up to `WORKING_SHARE * max_ngrams` n-grams, and as many
+    Tries of more than a million n-grams are kept in temporary files, about 16 bytes per n-gram,
+    which vanish with the process. They hold up to `WORKING_SHARE * max_ngrams` n-grams, and as many
     again that are not yet joined; twice that while they are being joined or pruned.
 
     Attributes:

@@ -1,7 +1,8 @@
 """Arrays and a JSON description in one safetensors file, sealed with a SHA-256.
 
 Knows the file format, not what the arrays mean. A file is data: reading one
-allocates no more than its own size, runs no code, and yields exactly the arrays that its description announces.
+allocates no more than its own size, runs no code, and yields exactly the arrays that its
+description announces.
 
 Layout (https://huggingface.co/docs/safetensors): 8 bytes of header length, the header in JSON, the
 arrays' bytes. The header's metadata has one key, `charrnn`: canonical JSON, with a field `sha256`

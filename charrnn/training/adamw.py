@@ -1,7 +1,7 @@
 """AdamW, the optimiser of the parameters that Muon does not train. Knows no models or schedules.
 
-Loshchilov & Hutter 2019, algorithm 2. Implemented here because creating a `torch.optim` optimiser imports
-torch's compiler: 2 s of processor time before the first step (tests/benchmarks/README.md).
+Loshchilov & Hutter 2019, algorithm 2. Implemented here because creating a `torch.optim` optimiser
+imports torch's compiler: 2 s of processor time before the first step (tests/benchmarks/README.md).
 """
 
 from __future__ import annotations

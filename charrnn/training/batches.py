@@ -224,7 +224,7 @@ class LineBatches:
         begin = 0
         while begin < len(members):
             ahead = widths[begin : begin + MAX_ROWS]
-            sizes = ahead * np.arange(1, len(ahead) + 1)  # of a batch of so many rows: the last row is the widest
+            sizes = ahead * np.arange(1, len(ahead) + 1)  # if the i-th row is the last
             rows = max(1, int(np.searchsorted(sizes, self._budget, "right")))
             groups.append(members[begin : begin + rows])
             begin += rows

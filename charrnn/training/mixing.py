@@ -1,7 +1,7 @@
 """Fit the mixture of a network and an n-gram model, on text that neither was trained on.
 
-Knows the form of the mixture, not how the two models work. The objective is convex: the cross-entropy of
-a log-linear model, as a function of its exponents.
+Knows the form of the mixture, not how the two models work. The objective is convex: the
+cross-entropy of a log-linear model, as a function of its exponents.
 
 Axes: N positions, V vocabulary entries, L lengths of context.
 """
@@ -29,7 +29,7 @@ MAX_CELLS = 1 << 23
 PENALTY = 20.0
 """Weight of the quadratic penalty that pulls each length's exponents towards the common ones."""
 COMMON_PENALTY = 1e-3
-"""The penalty on the common exponents: it keeps the problem solvable where the data do not determine them."""
+"""The penalty on the common exponents: keeps the problem solvable if the data determine none."""
 ITERATIONS = 30
 SMALLEST_STEP = 1e-5
 
@@ -121,7 +121,8 @@ class _Tables:
         """First (L, 2) and second (L, 2, 2) derivatives of the loss by the exponents.
 
         As for every log-linear model, they are given by the means and covariances of the
-        log-probabilities under the mixture; the exponents of one length do not affect positions of another.
+        log-probabilities under the mixture; the exponents of one length do not affect positions
+        of another.
         """
         shares = self._mixed(exponents).softmax(-1)
         sides = torch.stack((self.network, self.ngram), 1)  # (N, 2, V)

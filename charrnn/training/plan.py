@@ -1,7 +1,7 @@
-"""What to train in the time there is: sizes from the budget, steps from measured speed.
+"""Choose the settings of a run: sizes from the budget, number of steps from measured speed.
 
-Knows clocks and the corpus's size; nothing of files or of how a run proceeds. What it chooses is
-plain Settings, so that the same flags repeat the run on any machine.
+Knows clocks and the corpus's size; nothing of files or of how a run proceeds. The result is plain
+Settings, so that the same options repeat the run.
 """
 
 from __future__ import annotations
@@ -31,26 +31,26 @@ SIZES = (
     (40_000, {"hidden": 384, "chunk": 64}),
     (math.inf, {"hidden": 512, "chunk": 64}),
 )
-"""(limit, sizes): with room for fewer steps of the default network than the limit, such sizes."""
+"""(limit, sizes): the sizes if there is time for fewer steps of the default network than that."""
 DROPOUTS = ((2.0, 0.0), (8.0, 0.05), (16.0, 0.1), (40.0, 0.2), (math.inf, 0.3))
-"""(limit, dropout): where the default network would read the text less often than the limit."""
+"""(limit, dropout): the dropout if the default network would read the text for fewer epochs."""
 MEASURED_SHARE = 0.005
-"""Of the budget: how long each speed is measured, within the limits below (seconds)."""
+"""Share of the budget for each measurement of speed, within MEASURED_LIMITS (seconds)."""
 MEASURED_LIMITS = (0.3, 3.0)
 VALIDATION_SHARE = 0.01
-"""Of the budget: how long all validations may take; saving takes half as long again."""
+"""Share of the budget for all validations; saving takes half as long again."""
 VALIDATIONS = (3, 20)
 FEWEST_MEASURED = 5
 MEASURED_VALIDATION = 16_384
 CLOSING_SECONDS = 0.4
-"""For saving and leaving, after the last step."""
+"""For saving and exiting, after the last step."""
 MIXING_SECONDS = 0.6
-"""For fitting the mixture, besides."""
+"""For fitting the mixture, in addition."""
 NATIVE_SPEED_UP = 1.3
-"""Of bfloat16 over float32 in one matrix product, for it to be used."""
+"""bfloat16 is used if its matrix products are faster than float32's by this factor."""
 MEASURED_WIDTH, MEASURED_PRODUCTS = 512, 7
 TOO_SLOW = 8
-"""One bfloat16 product this many times as slow as float32 decides: more would cost seconds."""
+"""A bfloat16 product slower than float32's by this factor ends the measurement."""
 
 
 def choose_device(wanted: str) -> str:
@@ -71,9 +71,9 @@ def choose_settings(
     """Fill what was not `requested` from the budget, the corpus and the device's speed.
 
     Args:
-        requested: fields of Settings given by hand.
+        requested: fields of Settings given by the user.
         budget: how long to train.
-        data: what to train on.
+        data: to train on.
         device: a torch device.
         elapsed: seconds that the command has taken so far.
     """
@@ -105,7 +105,7 @@ def choose_settings(
 
 
 def sizes_for(steps: float, data: TrainingData) -> dict[str, Any]:
-    """Width, chunk and dropout for a budget of so many steps of the default network."""
+    """Width, chunk and dropout, if there is time for `steps` of the default network."""
     sizes = next(sizes for limit, sizes in SIZES if steps < limit)
     epochs = steps * DEFAULTS.batch * DEFAULTS.chunk / len(data.training)
     dropout = next(dropout for limit, dropout in DROPOUTS if epochs < limit)
@@ -113,14 +113,14 @@ def sizes_for(steps: float, data: TrainingData) -> dict[str, Any]:
 
 
 def _seconds_per_step(trainer: Trainer, seconds: float) -> float:
-    """Measured for `seconds`, on a trainer that is thrown away."""
+    """The median over about `seconds` of training; `trainer` cannot be used afterwards."""
     trainer.train_step()  # the first one also allocates and compiles
     durations: list[float] = []
     while sum(durations) < seconds or len(durations) < FEWEST_MEASURED:
         started = time.monotonic()
         trainer.train_step()
         durations.append(time.monotonic() - started)
-    # A median is not misled by a moment in which the machine was busy with something else.
+    # A median ignores moments in which the machine was busy with something else.
     return statistics.median(durations)
 
 
@@ -137,12 +137,12 @@ def _seconds_per_validation(trainer: Trainer, documents: Documents) -> float:
     started = time.monotonic()
     trainer.validate(sample, lambda: None)
     share = documents.characters / sample.characters
-    # Segments of a longer text run side by side, so its time grows less than its length.
+    # Segments of a longer text are read in one batch, so time grows less than length.
     return (time.monotonic() - started) * math.pow(share, 0.75)
 
 
 def _native_precision(device: str) -> str:
-    """bfloat16 where the device multiplies it markedly faster than float32."""
+    """bfloat16 if the device multiplies it clearly faster than float32, else float32."""
     if device == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
     single, half = (
@@ -167,7 +167,7 @@ def _product_seconds(matrix: torch.Tensor) -> float:
 
 
 def closing_seconds(settings: Settings) -> float:
-    """How long what comes after the last step takes."""
+    """Seconds needed after the last step."""
     return CLOSING_SECONDS + (MIXING_SECONDS if settings.ngram_order else 0.0)
 
 

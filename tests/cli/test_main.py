@@ -119,7 +119,7 @@ WRONG = [
     ("sample -c good.txt", 1, "good.txt is not a usable checkpoint", "name a run directory"),
     ("sample -c no_texts", 1, "no_texts has no model.safetensors", "name a run directory"),
     ("sample -c pickle.pt", 1, "a pickle; such files can run code", "name a run directory"),
-    ("sample -c half.safetensors", 1, "half.safetensors is not a usable checkpoint", "copy it again"),
+    ("sample -c half.safetensors", 1, "half.safetensors is not a usable", "copy it again"),
     ("sample", 1, "there is no trained model in checkpoints/", "charrnn train CORPUS"),
     ("score -c RUN", 2, "give texts", "or - for stdin, or --file FILE"),
     ("sample -c RUN --corpus good.txt", 2, "--corpus is for --novelty", "give both"),
