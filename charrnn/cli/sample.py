@@ -21,7 +21,7 @@ from charrnn.cli.options import (
     strict_option,
 )
 from charrnn.cli.terminal import Output, note
-from charrnn.errors import SettingsError
+from charrnn.errors import Parameter, SettingsError
 from charrnn.inference.novelty import Novelty, measure_novelty
 from charrnn.inference.sampling import STRATEGIES, check_decoding
 from charrnn.text.reading import ERRORS, Source
@@ -32,7 +32,7 @@ def strategy_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for name, strategy in reversed(STRATEGIES.items()):
         flag = isinstance(strategy.default, bool)
         function = click.option(
-            f"--{name.replace('_', '-')}",
+            Parameter(name).option,
             is_flag=flag,
             type=None if flag else type(strategy.default),
             default=strategy.default,

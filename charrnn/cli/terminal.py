@@ -91,7 +91,7 @@ class Output:
         self.write(text + "\n")
 
     def record(self, record: Mapping[str, Any]) -> None:
-        """Write one JSON object on a line of its own; NaN and infinity, which JSON lacks, as null."""
+        """Write one JSON object on a line of its own; NaN and infinity become null."""
         written = {
             name: None if isinstance(value, float) and not math.isfinite(value) else value
             for name, value in record.items()

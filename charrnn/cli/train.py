@@ -14,7 +14,7 @@ import click
 from charrnn.cli.command import Command, PathName
 from charrnn.cli.options import encoding_options
 from charrnn.cli.terminal import Output, note
-from charrnn.errors import SettingsError
+from charrnn.errors import Parameter, SettingsError
 from charrnn.models.cells import CELLS
 from charrnn.platform import exit_on_signal, keep_freed_memory
 from charrnn.storage.runs import RUNS
@@ -62,7 +62,7 @@ def setting_options(function: Callable[..., Any]) -> Callable[..., Any]:
         default = getattr(DEFAULTS, each.name)
         choices = CHOICES.get(each.name)
         function = click.option(
-            f"--{each.name.replace('_', '-')}",
+            Parameter(each.name).option,
             type=click.Choice(choices) if choices else type(default),
             default=None,
             show_default=chosen or str(default),

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from charrnn.arrays import Integers
 from charrnn.models.interface import LanguageModel, State
 from charrnn.text.documents import Documents
 from charrnn.text.vocabulary import EOS, UNK
@@ -28,8 +29,6 @@ MAX_ROWS = 256
 MAX_CHUNK = 128
 MAX_CELLS = 1 << 23
 """B * T * V is at most this, or B = T = 1: 32 MiB of float32."""
-
-Positions = npt.NDArray[np.int64]
 
 FIGURES = (
     "log_probability",
@@ -84,7 +83,7 @@ class Scored:
     """Some predictions: ids[positions[i]], of a document, has log-probability values[i]."""
 
     documents: npt.NDArray[np.intp]
-    positions: Positions
+    positions: Integers
     values: npt.NDArray[np.float32]
 
 
@@ -153,7 +152,7 @@ class Window:
     begins: bool
     documents: npt.NDArray[np.intp]
     inputs: npt.NDArray[Any]
-    positions: Positions
+    positions: Integers
     counted: npt.NDArray[np.bool_]
 
     def enter(self, model: LanguageModel, state: State) -> State:
@@ -176,9 +175,9 @@ class _Segments:
     """Spans ids[begin:stop] to read; predictions are scored from `firsts` on. All (S,)."""
 
     documents: npt.NDArray[np.intp]
-    begins: Positions
-    firsts: Positions
-    stops: Positions
+    begins: Integers
+    firsts: Integers
+    stops: Integers
 
     def take(self, which: npt.NDArray[np.intp]) -> _Segments:
         return _Segments(

@@ -23,12 +23,12 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from charrnn.arrays import Array, Floats, Integers
 from charrnn.models.interface import LogProbabilities, Rows, Tokens
 from charrnn.models.ngram_counter import count_ngrams
-from charrnn.models.ngram_counts import MAX_NGRAMS, Array, Integers, NgramCounts
+from charrnn.models.ngram_counts import MAX_NGRAMS, NgramCounts
 
 Contexts: TypeAlias = Integers
-Floats: TypeAlias = npt.NDArray[np.float32]
 
 BLOCK_CELLS = 1 << 18
 """Probabilities computed at a time; bounds the memory of `forward`."""

@@ -12,16 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from charrnn.arrays import Array, Integers
 from charrnn.text.vocabulary import EOS
 
-Array: TypeAlias = npt.NDArray[Any]
 Keys: TypeAlias = npt.NDArray[np.uint64]
-Integers: TypeAlias = npt.NDArray[np.int64]
 
 BLOCK = (1 << 21) - 64
 """Maximum positions of a block: a position and two ranks share the 64 bits of a key."""

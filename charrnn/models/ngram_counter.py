@@ -16,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
+from charrnn.arrays import Array
 from charrnn.errors import SettingsError
-from charrnn.models.ngram_blocks import BLOCK, Array, block_levels
+from charrnn.models.ngram_blocks import BLOCK, block_levels
 from charrnn.models.ngram_counts import (
     MAX_NGRAMS,
     MAX_ORDER,

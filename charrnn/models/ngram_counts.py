@@ -22,12 +22,10 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
+from charrnn.arrays import Array, Integers
 from charrnn.errors import CheckpointError
 
-Array: TypeAlias = npt.NDArray[Any]
-Integers: TypeAlias = npt.NDArray[np.int64]
 Discounts: TypeAlias = tuple[float, float, float]
 """What is subtracted from the counts 1, 2, and 3 or more."""
 

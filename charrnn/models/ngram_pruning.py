@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from charrnn.models.ngram_blocks import EMPTY, Array, Integers, Level
+from charrnn.arrays import Array, Integers
+from charrnn.models.ngram_blocks import EMPTY, Level
 from charrnn.models.ngram_trie import HISTOGRAM, MAX_CUTOFF, Trie, make_trie
 from charrnn.text.vocabulary import EOS
 

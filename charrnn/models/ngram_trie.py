@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.models.ngram_blocks import EMPTY, Array, Integers, Level
+from charrnn.arrays import Array, Integers
+from charrnn.models.ngram_blocks import EMPTY, Level
 
 MAX_CUTOFF = 63
 """The highest possible cutoff of pruning: larger counts are not distinguished."""

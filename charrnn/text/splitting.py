@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from charrnn.arrays import Integers
 from charrnn.text.documents import (
     Documents,
     Ids,
@@ -20,8 +20,6 @@ from charrnn.text.documents import (
     find_id_blocks,
 )
 from charrnn.text.vocabulary import EOS
-
-Positions = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ class Split:
     """
 
     training: Ids
-    seams: Positions
+    seams: Integers
     held_out: Documents
 
 
@@ -82,7 +80,7 @@ def split_lines(ids: Ids, fraction: float, seed: int) -> Split:
     return Split(training, np.empty(0, np.int64), Documents(ids, starts, stops - starts))
 
 
-def draw_lines(count: int, fraction: float, seed: int) -> Positions:
+def draw_lines(count: int, fraction: float, seed: int) -> Integers:
     """A `fraction` of the numbers 0 to `count` - 1, ascending: one from each of equal intervals.
 
     So lines of a sorted list come from all of it, and a periodic pattern of lines cannot coincide
@@ -93,7 +91,7 @@ def draw_lines(count: int, fraction: float, seed: int) -> Positions:
     return np.random.default_rng(seed).integers(edges[:-1], edges[1:])
 
 
-def find_lines(ids: Ids, numbers: Positions) -> tuple[Positions, Positions]:
+def find_lines(ids: Ids, numbers: Integers) -> tuple[Integers, Integers]:
     """Where the lines with these ascending `numbers` begin and end.
 
     The ends of all lines are never in memory together: a list may have a hundred million.

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from charrnn.errors import SettingsError
+from charrnn.errors import Parameter, SettingsError
 from charrnn.text.documents import Documents
 from charrnn.text.reading import Reading
 from charrnn.training.data import TrainingData
@@ -174,5 +174,5 @@ def closing_seconds(settings: Settings) -> float:
 def describe(settings: Settings, reading: Reading) -> str:
     """The options that repeat a run with `settings` exactly on the same machine."""
     shown = {"encoding": reading.encoding, "errors": reading.errors, **asdict(settings)}
-    flags = [f"--{name.replace('_', '-')} {value}" for name, value in shown.items()]
+    flags = [f"{Parameter(name).option} {value}" for name, value in shown.items()]
     return " ".join(["--lines", *flags] if reading.lines else flags)

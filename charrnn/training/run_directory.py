@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from charrnn.errors import CharRNNError, TrainingError
+from charrnn.errors import CharRNNError, Parameter, TrainingError
 from charrnn.models.checkpoint import load_checkpoint
 from charrnn.storage.runs import MODEL_FILE
 from charrnn.storage.tensor_file import METADATA_KEY, foreign_kind
@@ -143,7 +143,7 @@ def _require_same_options(
 
 
 def _difference(name: str, there: Any, here: Any) -> str:
-    option = f"--{name.replace('_', '-')}"
+    option = Parameter(name).option
     if there is None:
         return f"without {option}; leave it out"
     given = option if there is True else f"{option} {_shown(there)}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from charrnn.errors import SettingsError
+from charrnn.errors import Parameter, SettingsError
 
 PRECISIONS = ("float32", "bfloat16")
 DEVICES = ("auto", "cpu", "cuda")
@@ -95,10 +95,9 @@ class Settings:
     def _require(self, name: str, low: float, high: float) -> None:
         value = getattr(self, name)
         if not low <= value <= high or value == math.inf:  # false for NaN, too
-            option = name.replace("_", "-")
             to = f"to {_in_full(high)}" if math.isfinite(high) else "or more"
             raise SettingsError(
-                f"--{option} must be {_in_full(low)} {to}, not {_in_full(value)}"
+                f"{Parameter(name).option} must be {_in_full(low)} {to}, not {_in_full(value)}"
             )
 
 
