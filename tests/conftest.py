@@ -121,12 +121,12 @@ def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
 @pytest.fixture
 def report(record_property: Callable[[str, object], None]) -> Report:
     """Add a line to the summary: what was counted or measured."""
-    return lambda message: record_property("told", message)
+    return lambda message: record_property("report", message)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print what tests reported, from every worker."""
     for report in terminalreporter.getreports("passed"):
         for name, message in report.user_properties:
-            if name == "told":
+            if name == "report":
                 terminalreporter.write_line(str(message))

@@ -50,7 +50,7 @@ from tests.support import prose, random_checkpoint
 
 MODEL = Path("model.safetensors")
 MORE = 64 << 20
-"""Bytes of memory that reading a checkpoint may take beside three times its size."""
+"""Bytes of memory that reading a checkpoint may take besides three times its size."""
 SECONDS = 5.0
 """In which a checkpoint must be read or refused, on a machine that is busy with other tests."""
 

@@ -27,7 +27,7 @@ from tests.support import Result, prose, random_checkpoint
 
 MODEL = Path("model.safetensors")
 MORE = 64
-"""Mebibytes beside its map in which a text of any length must be read and trained on."""
+"""Mebibytes, besides the memory map, in which a text of any length must be read and trained on."""
 ODD = (
     "a\x00b\x01\x1b[2J\x7f\x85\x9b\u2028\u2029\u202e\u200be\u0301ñ\u0302"
     "\U0001f600\U0010ffff\t\r\n\r\n\rz"
@@ -187,7 +187,7 @@ def test_a_million_equally_rare_characters_are_refused_without_a_false_promise(
 
 
 def train_in_bounded_memory(launcher: Launcher, megabytes: int) -> None:
-    """Train on a large text with room for its map and little more."""
+    """Train on a large text with enough memory for its map and little more."""
     sentence = prose(5000).encode()
     with Path("corpus.txt").open("wb") as file:
         file.writelines(sentence for _ in range((megabytes << 20) // len(sentence)))

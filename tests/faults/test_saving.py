@@ -356,7 +356,7 @@ def test_a_run_that_diverges_keeps_the_last_good_checkpoint(
 
 
 @pytest.mark.fault(34)
-def test_a_second_trainer_is_told_who_is_at_work(launcher: Launcher) -> None:
+def test_a_second_trainer_is_refused_with_the_process_id_of_the_first(launcher: Launcher) -> None:
     endless = (*COMMAND, "--steps", "1000000", "--validate-every", "1000")
     first = launcher.start(*endless)
     until(TRAINING.exists)
@@ -365,7 +365,7 @@ def test_a_second_trainer_is_told_who_is_at_work(launcher: Launcher) -> None:
     assert one_line_error(launcher.run(*endless, "--fresh")) == message
     first.kill()
     assert first.wait().status == -signal.SIGKILL
-    # Nobody holds the lock that the killed process has left.
+    # The lock of the killed process is released.
     assert (RUN / ".lock.pid").exists()
     assert launcher.run(*COMMAND, "--fresh").status == 0
     assert not (RUN / ".lock.pid").exists()
@@ -391,7 +391,7 @@ def test_the_time_of_day_means_nothing(
 
 
 @pytest.mark.fault(35)
-def test_the_run_trained_last_is_not_told_by_the_time_of_its_files(
+def test_the_run_trained_last_is_not_found_by_file_times(
     launcher: Launcher, run_charrnn: Command
 ) -> None:
     for name in ("one", "two"):

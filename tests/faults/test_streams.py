@@ -287,7 +287,7 @@ def test_a_run_whose_events_nobody_reads_is_saved(launcher: Launcher) -> None:
 
 
 @pytest.mark.fault(31)
-def test_a_run_whose_events_have_no_room_is_an_error(launcher: Launcher) -> None:
+def test_events_that_do_not_fit_on_the_disk_are_an_error(launcher: Launcher) -> None:
     done = launcher.run(*ENDLESS, stdout="/dev/full")
     assert "no space left on device" in one_line_error(done).lower()
 

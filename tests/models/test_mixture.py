@@ -1,4 +1,4 @@
-"""The mixture of a network and an n-gram model: against numbers by hand, and by other roads."""
+"""The mixture of a network and an n-gram model: against numbers by hand, and other computations."""
 
 from __future__ import annotations
 

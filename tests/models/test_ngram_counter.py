@@ -179,7 +179,7 @@ def test_temporary_files_are_gone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 8, 13, 100])
-def test_every_beginning_is_spread_evenly(n: int) -> None:
+def test_every_prefix_is_spread_evenly(n: int) -> None:
     order = bit_reversed_order(n)
     assert sorted(order) == list(range(n))
     for taken in range(1, n + 1):

@@ -50,7 +50,7 @@ def read_bytes(data: bytes, arrays: Mapping[str, Array] = ARRAYS) -> tuple[Any, 
 
 
 def sealed(header: bytes, body: bytes) -> bytes:
-    """A file with a right digest, whatever its header says."""
+    """A file with a valid digest and any header."""
     zeros = b"0" * 64
     assert header.count(zeros) == 1
     header += b" " * (-len(header) % 8)

@@ -114,7 +114,7 @@ def test_the_fit_is_the_best_there_is_nearby(
         assert loss(Mixture(network, ngram, changed), documents) > fit.mixture
 
 
-def test_a_partner_of_other_text_gets_next_to_no_say() -> None:
+def test_an_ngram_model_of_other_text_gets_almost_no_weight() -> None:
     shares = np.zeros((V, V))
     shares[:, FIRST:] = np.random.default_rng(1).dirichlet(np.full(V - FIRST, 0.3), V)
     source = Source(np.broadcast_to(shares, (V, V, V)))  # one character decides on the next
@@ -129,7 +129,7 @@ def test_a_partner_of_other_text_gets_next_to_no_say() -> None:
     assert loss(mixed, further) == pytest.approx(loss(network, further), abs=0.002)
 
 
-def test_a_partner_that_does_not_help_is_not_in_the_figures(fit: Fit) -> None:
+def test_an_ngram_model_that_does_not_help_is_not_in_the_figures(fit: Fit) -> None:
     for gain, helps in ((0.0, False), (-0.01, False), (0.01, True)):
         changed = replace(fit, cross_validated=fit.network - gain)
         assert changed.helps is helps
@@ -248,7 +248,7 @@ def test_order_zero_leaves_it_out(charrnn: Command) -> None:
     assert together == alone
 
 
-def test_a_partner_that_does_not_help_is_left_out_and_the_run_says_so(
+def test_an_ngram_model_that_does_not_help_is_left_out_with_a_warning(
     charrnn: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def useless(network: LanguageModel, ngram: NgramModel, documents: Documents) -> Fit:
@@ -261,11 +261,11 @@ def test_a_partner_that_does_not_help_is_left_out_and_the_run_says_so(
     assert load_checkpoint(Path("run")).ngram is None
     training = info(charrnn)["training"]
     assert training["nats_per_character"] == training["network_nats_per_character"]
-    assert training["ngram_nats_per_character"] > 0  # still told: it is the baseline
+    assert training["ngram_nats_per_character"] > 0  # still reported: it is the baseline
     assert charrnn("sample", "-c", "run", "--length", "20").status == 0
 
 
-def test_without_held_out_text_it_is_left_out_and_the_run_says_so(charrnn: Command) -> None:
+def test_without_held_out_text_it_is_left_out_with_a_warning(charrnn: Command) -> None:
     result = train(charrnn, "--validation", "0")
     assert "left out" in result.err
     assert load_checkpoint(Path("run")).ngram is None
@@ -299,7 +299,7 @@ def test_an_ngram_model_alone_does_all_that_a_model_does(
     assert "--no-ngram" in refused.err
 
 
-def test_lines_train_with_a_partner_too(charrnn: Command) -> None:
+def test_lines_train_with_an_ngram_model_too(charrnn: Command) -> None:
     Path("names.txt").write_text("".join(f"{name}\n" for name in names(600)))
     result = charrnn("train", "names.txt", "-o", "run", "--lines", "--steps", "60", *QUICK)
     assert result.status == 0, result.err

@@ -6,7 +6,7 @@ import pytest
 from charrnn.training.ngram_run import evenly_spread_sections
 
 
-def test_a_long_text_is_counted_in_stretches_of_all_of_it() -> None:
+def test_a_long_text_is_counted_in_evenly_spread_sections() -> None:
     ids = np.arange(100)
     found = evenly_spread_sections(ids, most=8, sections=4)
     assert found.tolist() == [0, 1, 25, 26, 50, 51, 75, 76]
