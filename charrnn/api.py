@@ -1,4 +1,4 @@
-"""A trained model for Python users and for the command line: text in, text and scores out.
+"""The Python interface to a trained model, also used by the command line: sample, score, evaluate.
 
 Joins vocabulary, model, sampler and scorer; knows nothing of terminals.
 """

@@ -92,7 +92,11 @@ def open_model(checkpoint: str | None, device: str, no_ngram: bool) -> TrainedMo
 
 
 def check_characters(model: TrainedModel, text: str, strict: bool) -> None:
-    """Refuse characters outside the vocabulary if `strict`, else report their number on stderr."""
+    """Refuse characters outside the vocabulary if `strict`, else report their number on stderr.
+
+    Raises:
+        VocabularyError: `strict`, and there are such characters.
+    """
     if strict:
         try:
             model.require_known(text)

@@ -52,7 +52,7 @@ class ClosedOutput(io.TextIOBase):
     closed = True
 
     def write(self, text: str) -> int:
-        """Refuse: otherwise a result would be lost without notice."""
+        """Raise CharRNNError: otherwise a result would be lost without notice."""
         raise CharRNNError(f"{STANDARD_OUTPUT} is closed; redirect it to a file or {os.devnull}")
 
     def flush(self) -> None:

@@ -1,4 +1,4 @@
-"""The probability of texts under a LanguageModel. Knows ids and spans, not characters or files.
+"""Compute the probability of texts under a LanguageModel. Knows ids and spans, not characters.
 
 Every text is read from EOS and the initial state. Texts of similar length are read in one batch. A
 long text is cut into segments that are read in one batch too, each after CONTEXT characters that

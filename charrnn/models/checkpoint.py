@@ -1,4 +1,4 @@
-"""A trained model as one self-contained file, `model.safetensors`.
+"""Save and load a trained model as one self-contained file, `model.safetensors`.
 
 Knows what a trained model consists of; not how to compute with it, nor how it was trained.
 """
