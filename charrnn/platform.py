@@ -20,9 +20,9 @@ EXIT_STATUS = {
 }
 """Exit status for each signal that ends the program."""
 READING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-"""Flags to open a file with: never wait for a pipe's writer, never translate the ends of lines."""
+"""Flags to open a file for reading: do not wait for a pipe's writer, do not translate line ends."""
 WRITING = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-"""Flags to create a file with: one that exists, or a link in its place, is an error."""
+"""Flags to create a file: an existing file or link of that name is an error."""
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 """Parameters of mallopt(3)."""
 KEPT_BYTES = 1 << 30
@@ -31,8 +31,8 @@ LARGEST_BLOCK_KEPT = 1 << 25
 
 
 @contextmanager
-def received_by(handle: Callable[[int], None]) -> Iterator[None]:
-    """Call `handle` with the number of each signal that asks the process to end.
+def handle_signals(handle: Callable[[int], None]) -> Iterator[None]:
+    """Call `handle` with the number of each signal that would end the process.
 
     A hangup that is ignored, as under nohup, stays ignored. Only the main thread can set handlers:
     in another one, nothing changes.
@@ -55,20 +55,20 @@ def received_by(handle: Callable[[int], None]) -> Iterator[None]:
 
 
 @contextmanager
-def leaving_at_once() -> Iterator[None]:
-    """Let a signal end the process immediately, while there is nothing to save or to clean up.
+def exit_on_signal() -> Iterator[None]:
+    """End the process immediately on a signal, while there is nothing to save or clean up.
 
     For imports: a Python exception raised while C++ code imports a module aborts the process.
     """
-    with received_by(lambda number: os._exit(EXIT_STATUS[signal.Signals(number)])):
+    with handle_signals(lambda number: os._exit(EXIT_STATUS[signal.Signals(number)])):
         yield
 
 
 def sync(descriptor: int) -> None:
     """Return when the file's contents will survive a power failure.
 
-    On macOS, fsync(2) stops at the drive's own cache; F_FULLFSYNC goes on to the medium. File
-    systems that lack it, network drives among them, get an fsync.
+    On macOS, fsync(2) stops at the drive's own cache; F_FULLFSYNC writes to the medium. On file
+    systems without it, such as network drives, fsync is used.
     """
     with suppress(ImportError, AttributeError, OSError):
         import fcntl
@@ -80,7 +80,7 @@ def sync(descriptor: int) -> None:
 
 def sync_directory(directory: Path) -> None:
     """Make the names in `directory` survive a power failure, where a directory can be opened."""
-    if not hasattr(os, "O_DIRECTORY"):  # Windows: the file system's journal has to do
+    if not hasattr(os, "O_DIRECTORY"):  # Windows: relies on the file system's journal
         return
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -100,11 +100,11 @@ def link(source: Path, target: Path) -> None:
     os.link(source, target)
 
 
-def lock_alone(descriptor: int) -> bool:
-    """Lock an open file, unless another process holds any lock on it; whether it is locked.
+def try_lock_exclusive(descriptor: int) -> bool:
+    """Try to lock an open file exclusively -> whether no other process holds a lock on it.
 
-    The lock ends when the file is closed, also by the end of the process. Where the system or the
-    file system has no such locks, the answer is False.
+    The lock ends when the file is closed or the process ends. Where such locks are not supported,
+    the result is False.
     """
     try:
         import fcntl
@@ -116,7 +116,7 @@ def lock_alone(descriptor: int) -> bool:
 
 
 def lock_shared(descriptor: int) -> None:
-    """Lock an open file together with others, after waiting for one that has locked it alone."""
+    """Lock an open file with a shared lock, after waiting for an exclusive lock to end."""
     with suppress(ImportError, OSError):
         import fcntl
 
@@ -126,8 +126,8 @@ def lock_shared(descriptor: int) -> None:
 def keep_freed_memory() -> None:
     """Make the C library reuse freed blocks instead of returning them; without glibc, do nothing.
 
-    glibc returns large blocks to the system at once and asks for them again a moment later; the
-    page faults cost a quarter of the time of training (tests/benchmarks/README.md).
+    glibc returns large blocks to the system at once and requests them again soon after; the page
+    faults cost a quarter of the time of training (tests/benchmarks/README.md).
     """
     try:
         import ctypes

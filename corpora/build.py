@@ -1,6 +1,6 @@
-"""Builds the texts that charrnn's demo and examples train on; see README.md in this folder.
+"""Build the texts that charrnn's demo and examples train on; see README.md in this folder.
 
-Knows where each text comes from and how to tell that it is the right one. Knows nothing about
+Knows where each text comes from and how to verify it. Knows nothing about
 training. Uses the standard library alone, and pip for the download.
 """
 
@@ -29,7 +29,7 @@ LEFT_OUT_FOLDERS = ("__pycache__", "config-", "dist-packages", "idle_test", "sit
 
 
 class BuildError(Exception):
-    """A corpus that cannot be built, told in one line."""
+    """A corpus cannot be built; the message is one line."""
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ settings.register_profile("charrnn", deadline=None, max_examples=60, derandomize
 settings.load_profile("charrnn")
 
 Command = Callable[..., Result]
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 @pytest.fixture(scope="session")
@@ -119,14 +119,14 @@ def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
 
 
 @pytest.fixture
-def tell(record_property: Callable[[str, object], None]) -> Tell:
-    """Say something in the summary: what was counted or measured."""
-    return lambda message: record_property("told", message)
+def report(record_property: Callable[[str, object], None]) -> Report:
+    """Add a line to the summary: what was counted or measured."""
+    return lambda message: record_property("report", message)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Show what tests had to tell, from whichever worker."""
+    """Print what tests reported, from every worker."""
     for report in terminalreporter.getreports("passed"):
         for name, message in report.user_properties:
-            if name == "told":
+            if name == "report":
                 terminalreporter.write_line(str(message))

@@ -1,6 +1,6 @@
 """One thread for this process and for all it starts; to be imported before NumPy and torch.
 
-Tests run side by side on all cores already, and sums in another order would change the last bits.
+Tests run in parallel on all cores already, and sums in another order would change the last bits.
 """
 
 from __future__ import annotations

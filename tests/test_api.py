@@ -12,7 +12,7 @@ import pytest
 
 import charrnn
 from charrnn import errors
-from charrnn.api import SIDE_BY_SIDE, TrainedModel
+from charrnn.api import SAMPLES_AT_ONCE, TrainedModel
 from charrnn.errors import CheckpointError, CorpusError, SettingsError, VocabularyError
 from charrnn.models.checkpoint import save_checkpoint
 from charrnn.storage.runs import MODEL_FILE
@@ -71,9 +71,9 @@ def test_argmax_ignores_the_seed(model: TrainedModel) -> None:
     assert len(greedy) == 1
 
 
-@pytest.mark.parametrize("num", [1, 5, SIDE_BY_SIDE, SIDE_BY_SIDE + 3])
+@pytest.mark.parametrize("num", [1, 5, SAMPLES_AT_ONCE, SAMPLES_AT_ONCE + 3])
 def test_text_k_is_the_same_however_many_there_are(model: TrainedModel, num: int) -> None:
-    many = model.sample(num=SIDE_BY_SIDE + 3, length=15, seed=3)
+    many = model.sample(num=SAMPLES_AT_ONCE + 3, length=15, seed=3)
     assert model.sample(num=num, length=15, seed=3) == many[:num]
 
 

@@ -1,4 +1,4 @@
-"""How every command reads its arguments: what nobody can mean is refused, not guessed at."""
+"""The base class of the commands: parsing that refuses ambiguous arguments."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ HELP = {"help_option_names": ["-h", "--help"]}
 class Command(click.Command):
     """A click command that refuses a single option given twice.
 
-    click takes the last one. A flag given twice means what it means once.
+    By itself, click takes the last one. A flag may be repeated.
 
     Attributes:
-        answers: options that do not exist, but that one might expect -> what to say.
-        never_suggested: options that are not offered in place of a mistyped one.
+        answers: options that do not exist, but that users might expect -> what to answer.
+        never_suggested: options that are never suggested for a mistyped one.
     """
 
     answers: ClassVar[Mapping[str, str]] = {}
@@ -33,7 +33,7 @@ class Command(click.Command):
         """Parse `args` into the parameters of `ctx`.
 
         Raises:
-            click.UsageError: a single option is given twice, or there is no such option.
+            click.UsageError: an option that takes one value is given twice, or does not exist.
         """
         try:
             _, _, given = self.make_parser(ctx).parse_args(args=list(args))
@@ -67,7 +67,7 @@ def _refuse_repeated(given: list[click.Parameter], ctx: click.Context) -> None:
 
 
 class PathName(click.Path):
-    """The name of a file or directory. An empty one, as of an unset shell variable, is refused."""
+    """The name of a file or directory. An empty one (an unset shell variable) is refused."""
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None

@@ -1,4 +1,4 @@
-"""`charrnn evaluate`: a model's figures on whole corpora."""
+"""`charrnn evaluate`: measure a model on whole corpora."""
 
 from __future__ import annotations
 

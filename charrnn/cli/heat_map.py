@@ -1,4 +1,4 @@
-"""A text on a terminal with the nats of each character below it, the redder the more. On stdout.
+"""Print a text on stdout as a heat map: below each character its nats; more nats are redder.
 
 rich never interprets text from a model.
 """
@@ -15,7 +15,7 @@ from rich.text import Text
 from charrnn.cli.terminal import one_line
 
 IMPROBABLE_NATS = 8 * math.log(2)
-"""A character of 8 bits or more is shown at full heat."""
+"""A character of 8 bits or more is shown in full red."""
 GAP = 1
 """Columns between two characters."""
 
@@ -28,7 +28,7 @@ def print_heat_map(
     """Print the characters (T,) in rows, and below each its nats: minus its log-probability.
 
     Returns:
-        whether that was possible: nothing is printed where there are no colours.
+        False, and nothing is printed, if the terminal has no colours.
     """
     console = console or Console(highlight=False, emoji=False, markup=False, soft_wrap=True)
     if console.color_system is None or console.no_color or console.is_dumb_terminal:
@@ -41,7 +41,7 @@ def print_heat_map(
 
 
 class _Cell:
-    """A character and its nats, which take the same number of columns."""
+    """A character and its nats, printed in the same number of columns."""
 
     def __init__(self, character: str, log_probability: float) -> None:
         self._character = "<EOS>" if character == "" else one_line(character)
@@ -50,9 +50,9 @@ class _Cell:
         self.width = GAP + max(cell_len(self._character), len(self._number))
 
     def shown(self) -> Text:
-        """The character on the colour of its heat."""
-        calm = round(255 * (1 - min(1.0, self._nats / IMPROBABLE_NATS)))
-        text = Text().append(self._character, style=f"rgb(0,0,0) on rgb(255,{calm},{calm})")
+        """The character, on a background that shows its nats."""
+        paleness = round(255 * (1 - min(1.0, self._nats / IMPROBABLE_NATS)))
+        text = Text().append(self._character, style=f"rgb(0,0,0) on rgb(255,{paleness},{paleness})")
         return text.append(" " * (self.width - cell_len(self._character)))
 
     def number(self) -> Text:

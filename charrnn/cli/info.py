@@ -1,4 +1,4 @@
-"""`charrnn info`: what is in a checkpoint."""
+"""`charrnn info`: show what is in a checkpoint."""
 
 from __future__ import annotations
 

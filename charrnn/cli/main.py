@@ -1,4 +1,4 @@
-"""The command `charrnn`: finds the subcommand, and turns every error into one line.
+"""The command `charrnn`: run a subcommand, and report every error in one line.
 
 Imports click alone, so that `--help` is instant; each command is a module of its own, imported
 when it is called.
@@ -34,10 +34,10 @@ USAGE_STATUS = 2
 BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 
 COMMANDS = {
-    "train": "Train a model on text, or go on with an interrupted run.",
+    "train": "Train a model on text, or resume an interrupted run.",
     "sample": "Write new text from a trained model.",
-    "score": "Say how probable texts are under a trained model.",
-    "evaluate": "Measure a trained model on whole corpora it has not seen.",
+    "score": "Compute how probable texts are under a trained model.",
+    "evaluate": "Measure a trained model on whole corpora.",
     "info": "Show what is in a checkpoint.",
 }
 
@@ -74,11 +74,11 @@ class Commands(click.Group):
             return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """As click does; if the reader of stdout has left, end without an error."""
+        """As click does; if the reader of stdout has closed it, exit without an error."""
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
-            abandon_output()  # the reader has what it wanted, as in `charrnn sample | head -1`
+            abandon_output()  # the reader needs no more, as in `charrnn sample | head -1`
             return 0
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -100,9 +100,9 @@ def program() -> None:
 
 
 def main() -> None:
-    """Run the command line and exit: 0 done, 1 error, 2 wrong usage, 130 or 143 interrupted."""
+    """Run the command line and exit: 0 done, 1 error, 2 wrong usage, 128 + a signal's number."""
     started = time.monotonic()
-    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGTERM, _exit_on_sigterm)
     prepare_streams()
     if writes_one_text(sys.argv[1:]):
         os.environ.setdefault(BLAS_THREADS, "1")
@@ -110,9 +110,9 @@ def main() -> None:
 
 
 def writes_one_text(arguments: list[str]) -> bool:
-    """Whether a command computes one character of one text at a time: products with a vector.
+    """Whether a command generates one text: its matrix products are all with a vector.
 
-    A second thread gains little there, and where another process keeps it waiting, it makes
+    A second thread gains little there, and on a busy machine, where it has to wait, it makes
     sampling a hundred times slower. NumPy reads the number of threads when it is imported, before
     options are parsed.
     """
@@ -164,8 +164,8 @@ def run(  # noqa: PLR0911 - one return for each way to end
         return _fail(error, 1, "out of memory; lower --batch, --hidden or --chunk")
 
 
-def _leave(number: int, frame: FrameType | None) -> None:
-    """What SIGTERM does where there is nothing to save."""
+def _exit_on_sigterm(number: int, frame: FrameType | None) -> None:
+    """Handle SIGTERM while there is nothing to save."""
     sys.exit(EXIT_STATUS[signal.SIGTERM])
 
 

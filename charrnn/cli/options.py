@@ -1,4 +1,4 @@
-"""Options that several commands share, and the steps that follow from them."""
+"""Options that several commands share, and how they are applied."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def json_option(function: Command) -> Command:
 def raw_option(function: Command) -> Command:
     """--raw."""
     return click.option(
-        "--raw", is_flag=True, help="Leave control characters raw on a terminal too."
+        "--raw", is_flag=True, help="Do not escape control characters, even on a terminal."
     )(function)
 
 
@@ -59,10 +59,10 @@ def encoding_options(function: Command) -> Command:
         type=click.Choice(ERRORS),
         default=ERRORS[0],
         show_default=True,
-        help="Refuse bytes that are not text, or read each as U+FFFD.",
+        help="Refuse bytes that are not text, or replace each by U+FFFD.",
     )(function)
     return click.option(
-        "--encoding", default="utf-8", show_default=True, help="Of the text files."
+        "--encoding", default="utf-8", show_default=True, help="Encoding of the text files."
     )(function)
 
 
@@ -76,7 +76,7 @@ def strict_option(function: Command) -> Command:
 def ngram_option(function: Command) -> Command:
     """--no-ngram."""
     return click.option(
-        "--no-ngram", is_flag=True, help="The network alone, without the n-gram model beside it."
+        "--no-ngram", is_flag=True, help="Use the network alone, without the n-gram model."
     )(function)
 
 
@@ -92,7 +92,11 @@ def open_model(checkpoint: str | None, device: str, no_ngram: bool) -> TrainedMo
 
 
 def check_characters(model: TrainedModel, text: str, strict: bool) -> None:
-    """Refuse characters that the model does not know, if `strict`; else count them on stderr."""
+    """Refuse characters outside the vocabulary if `strict`, else report their number on stderr.
+
+    Raises:
+        VocabularyError: `strict`, and there are such characters.
+    """
     if strict:
         try:
             model.require_known(text)

@@ -1,4 +1,4 @@
-"""The progress of training, on stderr: a bar on a terminal, plain lines elsewhere.
+"""Show the progress of training on stderr: a bar on a terminal, plain lines elsewhere.
 
 rich never interprets text from a model.
 """
@@ -36,7 +36,7 @@ from charrnn.training.events import (
 )
 
 PLAIN_SECONDS = 5.0
-"""Between progress lines where stderr is no terminal."""
+"""Minimum time between progress lines if stderr is not a terminal."""
 
 
 class TrainingDisplay:
@@ -53,7 +53,7 @@ class TrainingDisplay:
         self._task: Any = None
         self._last_line = 0.0
         self._validation = ""
-        self._shown_by: dict[type, Callable[[Any], None]] = {
+        self._handlers: dict[type, Callable[[Any], None]] = {
             StartEvent: self._show_start,
             NetworkStartEvent: self._show_network_start,
             StepEvent: self._show_step,
@@ -75,55 +75,55 @@ class TrainingDisplay:
         self._stop()
 
     def __call__(self, event: Event) -> None:
-        """Show `event`, if there is something to show."""
-        show = self._shown_by.get(type(event))
+        """Show `event`, if its type is shown."""
+        show = self._handlers.get(type(event))
         if show is not None:
             show(event)
 
     def _stop(self) -> None:
         progress, self._progress = self._progress, None
         if progress is not None:
-            with suppress(OSError):  # the terminal was closed, which must not hide why a run ends
+            with suppress(OSError):  # a closed terminal must not hide why a run ends
                 progress.stop()
 
-    def _say(self, message: str) -> None:
+    def _print(self, message: str) -> None:
         if self._progress is None:
             note(message)
         else:
             self._console.print(Text(one_line(message)))
 
     def _show_start(self, event: StartEvent) -> None:
-        self._say_corpus("training", event, event.device)
-        self._say(f"an n-gram model of order {event.settings['ngram_order']}, no network")
-        self._say_how_to_repeat(event)
+        self._print_corpus("training", event, event.device)
+        self._print(f"an n-gram model of order {event.settings['ngram_order']}, no network")
+        self._print_repeat_flags(event)
 
     def _show_network_start(self, event: NetworkStartEvent) -> None:
         settings = event.settings
         verb = f"resuming at step {event.step:,}" if event.resumed else "training"
-        self._say_corpus(verb, event, f"{event.device}, {event.threads} threads")
-        self._say(
+        self._print_corpus(verb, event, f"{event.device}, {event.threads} threads")
+        self._print(
             f"{settings['cell'].upper()} {settings['layers']} x {settings['hidden']}, "
             f"{event.parameters:,} parameters, {event.steps:,} steps ({event.epochs:.1f} epochs)"
         )
         if event.ngram_nats_per_character is not None:
-            self._say(
+            self._print(
                 f"a plain {settings['ngram_order']}-gram model: "
-                f"{event.ngram_nats_per_character:.4f} nats per character on what is held out"
+                f"{event.ngram_nats_per_character:.4f} nats per character on the held-out text"
             )
-        self._say_how_to_repeat(event)
+        self._print_repeat_flags(event)
         if self._console.is_terminal and not self._console.is_dumb_terminal:
             self._start_bar(event.steps)
 
-    def _say_corpus(self, verb: str, event: StartEvent, machine: str) -> None:
-        self._say(
+    def _print_corpus(self, verb: str, event: StartEvent, machine: str) -> None:
+        self._print(
             f"{verb}: {event.characters:,} characters, {event.vocabulary_size:,} in the "
             f"vocabulary, {event.validation_characters:,} held out; {machine}"
         )
 
-    def _say_how_to_repeat(self, event: StartEvent) -> None:
-        self._say(f"to repeat: {event.flags}")
+    def _print_repeat_flags(self, event: StartEvent) -> None:
+        self._print(f"to repeat: {event.flags}")
         if event.unknown_characters:
-            self._say(f"{event.unknown_characters:,} rare characters count as unknown")
+            self._print(f"{event.unknown_characters:,} rare characters count as unknown")
 
     def _start_bar(self, steps: int) -> None:
         self._progress = Progress(
@@ -159,7 +159,7 @@ class TrainingDisplay:
         if loss is None:
             return
         self._validation = f", validation {loss:.3f}"
-        self._say(
+        self._print(
             f"step {event.step:,}: training {event.training_nats_per_character:.4f}, "
             f"validation {loss:.4f} nats per character{' (best so far)' if event.best else ''}"
         )
@@ -174,7 +174,7 @@ class TrainingDisplay:
             self._console.print(Text("\n".join(lines), style="dim"))
 
     def _show_warning(self, event: WarningEvent) -> None:
-        self._say(f"warning: {event.message}")
+        self._print(f"warning: {event.message}")
 
     def _show_done(self, event: DoneEvent) -> None:
         self._stop()

@@ -1,4 +1,4 @@
-"""`charrnn sample`: new text on stdout, as it is made."""
+"""`charrnn sample`: generate text, on stdout as it is generated."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from charrnn.cli.options import (
     strict_option,
 )
 from charrnn.cli.terminal import Output, note
-from charrnn.errors import SettingsError
+from charrnn.errors import Parameter, SettingsError
 from charrnn.inference.novelty import Novelty, measure_novelty
 from charrnn.inference.sampling import STRATEGIES, check_decoding
 from charrnn.text.reading import ERRORS, Source
 
 
 def strategy_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """An option for every decoding strategy, from its entry."""
+    """Add an option for every decoding strategy in STRATEGIES."""
     for name, strategy in reversed(STRATEGIES.items()):
         flag = isinstance(strategy.default, bool)
         function = click.option(
-            f"--{name.replace('_', '-')}",
+            Parameter(name).option,
             is_flag=flag,
             type=None if flag else type(strategy.default),
             default=strategy.default,
@@ -48,30 +48,30 @@ def strategy_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--length",
     type=click.IntRange(0),
-    help=f"Characters of each text beyond the prime, at most.  [default: {DEFAULT_LENGTH}]",
+    help=f"Maximum characters of each text after the prime.  [default: {DEFAULT_LENGTH}]",
 )
 @click.option(
     "--until-eos",
     is_flag=True,
-    help="End each text where the model predicts its end; no limit but --length, if given. A model "
-    "trained with --lines does so anyway.",
+    help="End each text where the model predicts its end; no limit unless --length is given. "
+    "Models trained with --lines always do so.",
 )
-@click.option("--prime", default="", help="Text to go on from; - reads it from stdin.")
+@click.option("--prime", default="", help="Text to continue; - reads it from stdin.")
 @click.option(
-    "--prime-file", type=PathName(), metavar="FILE", help="A file with text to go on from."
+    "--prime-file", type=PathName(), metavar="FILE", help="A file with text to continue."
 )
 @click.option(
     "--seed",
     type=click.IntRange(0),
     help="The same seed, options and --num give the same texts on the same machine.  "
-    "[default: another one every time]",
+    "[default: a new one every time]",
 )
 @click.option("--num", type=click.IntRange(0), default=1, show_default=True, help="How many texts.")
 @click.option(
     "--novelty",
     is_flag=True,
-    help="Say on stderr how much of each text is copied from the training text: the longest run of "
-    "characters found there, and the share of 20-character windows found there.",
+    help="Report on stderr how much of each text is copied from the training text: the longest run "
+    "of characters found there, and the share of 20-character windows found there.",
 )
 @click.option(
     "--corpus",
@@ -83,7 +83,8 @@ def strategy_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--errors",
     type=click.Choice(ERRORS),
-    help="What becomes of bytes of --corpus that are not text.  [default: as in training]",
+    help="Refuse bytes of --corpus that are not text, or replace each by U+FFFD.  "
+    "[default: as in training]",
 )
 @device_option
 @ngram_option
@@ -133,10 +134,10 @@ def command(
         _stream(model, output, **options)
         return
     for number, sample in enumerate(model.samples(range(num), **options)):
-        made = sample.text[len(prime) :]
-        copied = None if training_text is None else measure_novelty(made, training_text)
+        generated = sample.text[len(prime) :]
+        copied = None if training_text is None else measure_novelty(generated, training_text)
         if as_json:
-            facts = {"seed": seed, "number": number, "characters": len(made)}
+            facts = {"seed": seed, "number": number, "characters": len(generated)}
             output.record({**_facts(sample, copied), **facts, "checkpoint": str(model.path)})
             continue
         if number and not model.checkpoint.lines:
@@ -144,15 +145,15 @@ def command(
         output.line(sample.text)
         if copied is not None:
             note(
-                f"longest run that stands in the corpus: {copied.longest_run} characters; "
-                f"20-character windows that do: {copied.copied_windows:.1%}"
+                f"longest run found in the corpus: {copied.longest_run} characters; "
+                f"20-character windows found there: {copied.copied_windows:.1%}"
             )
 
 
-def _check_corpus_options(novelty: bool, corpus: str | None, how_to_read: str | None) -> None:
+def _check_corpus_options(novelty: bool, corpus: str | None, reading: str | None) -> None:
     if corpus is not None and not novelty:
         raise SettingsError("--corpus is for --novelty; give both")
-    if how_to_read is not None and corpus is None:
+    if reading is not None and corpus is None:
         raise SettingsError("--encoding and --errors are for --corpus; give that too")
 
 

@@ -1,4 +1,4 @@
-"""`charrnn score`: how probable texts are."""
+"""`charrnn score`: compute how probable texts are."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ TEXTS_AT_ONCE = 4096
 @click.option(
     "--eos/--no-eos",
     default=None,
-    help="Whether the end of the text is predicted too.  [default: if the model was trained with "
+    help="Whether to predict the end of the text too.  [default: if the model was trained with "
     "--lines]",
 )
 @click.option(
     "--per-character",
     is_flag=True,
-    help="The log-probability of each character too; on a terminal a heat map with nats.",
+    help="Print the log-probability of each character too; on a terminal as a heat map in nats.",
 )
 @device_option
 @ngram_option
@@ -60,7 +60,7 @@ def command(
     strict: bool,
     as_json: bool,
 ) -> None:
-    """Say how probable each TEXT is; - reads one text a line from stdin.
+    """Compute how probable each TEXT is; - reads one text a line from stdin.
 
     Logarithms are natural (nats); bits and perplexity are per character. Empty texts are skipped.
     """
@@ -72,10 +72,10 @@ def command(
         output.line("\t".join((*FIGURES, "text")))
     empty = 0
     for batch in _batches(texts, file):
-        known = [text for text in batch if text]
-        empty += len(batch) - len(known)
-        check_characters(model, "".join(known), strict)
-        _print_scores(model, output, known, eos, per_character, as_json)
+        nonempty = [text for text in batch if text]
+        empty += len(batch) - len(nonempty)
+        check_characters(model, "".join(nonempty), strict)
+        _print_scores(model, output, nonempty, eos, per_character, as_json)
         output.flush()
     if empty:
         note(f"{empty:,} empty {'text' if empty == 1 else 'texts'} skipped")

@@ -1,4 +1,4 @@
-"""Plain streams: results on stdout, notes on stderr. Knows no colours, tables or progress bars.
+"""Write plain results to stdout and notes to stderr. Knows no colours, tables or progress bars.
 
 Control characters in text from a model or a file are made visible before they reach a terminal.
 """
@@ -37,7 +37,7 @@ LINE_CONTROLS = {**CONTROLS, 0x09: "\\t", 0x0A: "\\n"}
 
 
 def visible(text: str) -> str:
-    r"""`text` with control and bidirectional characters in caret or \u form; lines stay lines."""
+    r"""`text` with control and bidirectional characters as ^X or \uXXXX; newline and tab stay."""
     return text.translate(CONTROLS)
 
 
@@ -52,7 +52,7 @@ class ClosedOutput(io.TextIOBase):
     closed = True
 
     def write(self, text: str) -> int:
-        """Refuse: otherwise a result would be lost without notice."""
+        """Raise CharRNNError: otherwise a result would be lost without notice."""
         raise CharRNNError(f"{STANDARD_OUTPUT} is closed; redirect it to a file or {os.devnull}")
 
     def flush(self) -> None:
@@ -67,7 +67,7 @@ class Output:
 
     Raises:
         CharRNNError: standard output is closed.
-        OSError: later, from every method: it cannot be written; `filename` says that it is meant.
+        OSError: later, from every method: it cannot be written; `filename` is STANDARD_OUTPUT.
     """
 
     def __init__(self, raw: bool = False) -> None:
@@ -79,7 +79,7 @@ class Output:
         self._flushed = 0.0
 
     def write(self, text: str) -> None:
-        """Write text from a model; it appears at once, or nearly so."""
+        """Write text; flush it, but not a file or pipe more often than every FLUSH_SECONDS."""
         now = time.monotonic()
         flush = self._terminal or now - self._flushed > FLUSH_SECONDS
         self._put(visible(text) if self._translate else text, flush)
@@ -91,7 +91,7 @@ class Output:
         self.write(text + "\n")
 
     def record(self, record: Mapping[str, Any]) -> None:
-        """Write one JSON object on a line of its own; infinity, which JSON lacks, as null."""
+        """Write one JSON object on a line of its own; NaN and infinity become null."""
         written = {
             name: None if isinstance(value, float) and not math.isfinite(value) else value
             for name, value in record.items()
@@ -99,7 +99,7 @@ class Output:
         self._put(json.dumps(written) + "\n", flush=True)
 
     def flush(self) -> None:
-        """Let what was written appear now."""
+        """Flush what was written."""
         self._put("", flush=True)
 
     def _put(self, text: str, flush: bool) -> None:
@@ -111,7 +111,7 @@ class Output:
 
 @contextmanager
 def naming_standard_output() -> Iterator[None]:
-    """Let an OSError, which does not know what could not be written, say so in `filename`."""
+    """Set `filename` of an OSError that comes from standard output."""
     try:
         yield
     except OSError as error:
@@ -125,13 +125,13 @@ def note(message: str) -> None:
         try:
             sys.stderr.write(one_line(message) + "\n")
             sys.stderr.flush()
-        except OSError:  # a note that nobody can read is no reason to stop
+        except OSError:  # not a reason to stop the program
             _abandon(sys.stderr)
 
 
 def prepare_streams() -> None:
-    """Make every character writable: what the encoding of a stream lacks becomes an escape."""
-    # A file that is opened later must not become a standard stream that was closed.
+    """Make every character writable: one that a stream's encoding lacks is escaped."""
+    # Occupy the descriptors of closed standard streams: no file opened later may get them.
     while (null := os.open(os.devnull, os.O_RDWR)) < 3:
         pass
     os.close(null)
@@ -152,7 +152,7 @@ def finish_output() -> None:
 
 
 def abandon_output() -> None:
-    """Drop what is still buffered for a reader that has left; the interpreter would complain."""
+    """Discard what is buffered for a closed stdout, or the interpreter would report an error."""
     _abandon(sys.stdout)
 
 

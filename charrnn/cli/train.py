@@ -1,4 +1,4 @@
-"""`charrnn train`: from options to a TrainingRequest, from events to the terminal."""
+"""`charrnn train`: turn options into a TrainingRequest, and show the events of the run."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import click
 from charrnn.cli.command import Command, PathName
 from charrnn.cli.options import encoding_options
 from charrnn.cli.terminal import Output, note
-from charrnn.errors import SettingsError
+from charrnn.errors import Parameter, SettingsError
 from charrnn.models.cells import CELLS
-from charrnn.platform import keep_freed_memory, leaving_at_once
+from charrnn.platform import exit_on_signal, keep_freed_memory
 from charrnn.storage.runs import RUNS
 from charrnn.text.reading import Reading
 from charrnn.training.events import OnEvent
@@ -28,25 +28,25 @@ from charrnn.training.signals import Interrupted
 CHOICES = {"cell": (*CELLS, NO_NETWORK), "precision": PRECISIONS}
 SPIN_COUNT = "1000"
 CHOSEN = "chosen"
-"""Default of a setting that is chosen from the time, the corpus and the machine; see plan.py."""
+"""Shown as the default of a setting that plan.py chooses."""
 SETTINGS = {
     "cell": ("Recurrent cell.", ""),
     "layers": ("Recurrent layers.", CHOSEN),
     "hidden": ("Hidden units of each layer.", CHOSEN),
-    "embedding": ("Width of the vector that stands for a character.", CHOSEN),
+    "embedding": ("Size of a character's embedding vector.", CHOSEN),
     "dropout": ("Probability of zeroing a hidden unit in training.", CHOSEN),
-    "chunk": ("Characters that each gradient flows back through.", CHOSEN),
-    "batch": ("Stretches of text in each training step.", CHOSEN),
+    "chunk": ("Characters of each sequence: the gradient is cut off there.", CHOSEN),
+    "batch": ("Sequences in each training step.", CHOSEN),
     "muon_rate": ("Peak learning rate of the recurrent layers' matrices (Muon).", ""),
     "rate": ("Peak learning rate of everything else (AdamW).", ""),
-    "weight_decay": ("Weight decay of the matrices, times the learning rate.", ""),
-    "clip": ("Largest norm of the gradient; a larger one is scaled down.", ""),
+    "weight_decay": ("Weight decay of matrices, multiplied by the learning rate.", ""),
+    "clip": ("Maximum norm of the gradient; a larger one is scaled down.", ""),
     "warmup": ("Fraction of the run in which the learning rates rise.", ""),
     "validate_every": ("Steps between validations.", CHOSEN),
     "patience": ("Validations without a new best before stopping; 0: never.", ""),
     "validation": ("Fraction of each corpus held out to validate on; more of a short one.", CHOSEN),
     "min_count": ("Characters that occur less often than this are read as unknown.", ""),
-    "ngram_order": ("Order of the n-gram model beside the network; 0: none.", ""),
+    "ngram_order": ("Order of the n-gram model in the mixture; 0: no n-gram model.", ""),
     "precision": ("Number format of the matrix products in training.", CHOSEN),
     "seed": ("The same seed gives the same run.", ""),
 }
@@ -54,7 +54,7 @@ SETTINGS = {
 
 
 def setting_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """An option for every field of Settings but `steps`, which is a budget."""
+    """Add an option for every field of Settings except `steps`, which is a budget."""
     for each in reversed(fields(Settings)):
         if each.name == "steps":
             continue
@@ -62,7 +62,7 @@ def setting_options(function: Callable[..., Any]) -> Callable[..., Any]:
         default = getattr(DEFAULTS, each.name)
         choices = CHOICES.get(each.name)
         function = click.option(
-            f"--{each.name.replace('_', '-')}",
+            Parameter(each.name).option,
             type=click.Choice(choices) if choices else type(default),
             default=None,
             show_default=chosen or str(default),
@@ -72,7 +72,7 @@ def setting_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class TrainCommand(Command):
-    """`train`, which never suggests what destroys a model."""
+    """`train`, which never suggests the option that destroys a model."""
 
     answers = dict.fromkeys(
         ("--resume", "--continue"), "not needed: the same command goes on with an unfinished run"
@@ -87,13 +87,13 @@ class TrainCommand(Command):
     "--output",
     type=PathName(path_type=Path),
     metavar="RUN_DIRECTORY",
-    help="Where the run goes.  [default: checkpoints/<name of the corpus>]",
+    help="Directory of the run.  [default: checkpoints/<name of the corpus>]",
 )
-@click.option("--minutes", type=float, help="Take this long, start and end included.  [default: 5]")
-@click.option("--epochs", type=float, help="Read the training text so many times.")
-@click.option("--steps", type=int, help="Update the weights so many times.")
-@click.option("--fresh", is_flag=True, help="Start over, and replace the run that is there.")
-@click.option("--lines", is_flag=True, help="Each line is a text of its own, such as a name.")
+@click.option("--minutes", type=float, help="Time limit of the whole command.  [default: 5]")
+@click.option("--epochs", type=float, help="Number of passes through the training text.")
+@click.option("--steps", type=int, help="Number of updates of the weights.")
+@click.option("--fresh", is_flag=True, help="Start over and replace an existing run.")
+@click.option("--lines", is_flag=True, help="Each line is a separate text, such as a name.")
 @encoding_options
 @click.option(
     "--device",
@@ -103,8 +103,8 @@ class TrainCommand(Command):
     help="Where to train.",
 )
 @setting_options
-@click.option("--raw", is_flag=True, help="Leave control characters in live samples as they are.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+@click.option("--raw", is_flag=True, help="Do not escape control characters in live samples.")
+@click.option("-q", "--quiet", is_flag=True, help="Show errors only.")
 @click.option("--json", "as_json", is_flag=True, help="Events as JSON lines on stdout.")
 @click.pass_obj
 def command(
@@ -127,8 +127,8 @@ def command(
 ) -> int:
     """Train a model on CORPUS: files, directories of *.txt, or - for stdin.
 
-    The same command again goes on with an interrupted run. What is "chosen" below depends on
-    --minutes, the text and the speed of the machine.
+    The same command again resumes an interrupted run. Defaults "chosen" depend on --minutes, the
+    text and the speed of the machine.
     """
     requested = {name: value for name, value in settings.items() if value is not None}
     Settings(**requested)  # refuse what is out of range before anything slow
@@ -138,11 +138,11 @@ def command(
     if output is None:
         output = RUNS / (Path(corpora[0]).resolve().stem or "corpus")
 
-    # libgomp's threads wait for each other by spinning; with its default, any other busy process
-    # makes training up to a hundred times slower. Measured in tests/benchmarks/README.md.
+    # libgomp's threads spin while they wait for each other; with its default, any other busy
+    # process makes training up to a hundred times slower. Measured in tests/benchmarks/README.md.
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
     keep_freed_memory()
-    with leaving_at_once():
+    with exit_on_signal():
         from charrnn.training.session import train
 
     if minutes is None and epochs is None and steps is None:
@@ -169,7 +169,7 @@ def command(
 
 
 def _listener(as_json: bool, quiet: bool, raw: bool) -> AbstractContextManager[OnEvent]:
-    """What is done with events: printed as JSON, shown, or nothing."""
+    """The listener of the run: prints events as JSON, shows them, or ignores them."""
     if as_json:
         output = Output()
         return nullcontext(lambda event: output.record(as_json_object(event)))

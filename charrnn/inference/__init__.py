@@ -1,1 +1,1 @@
-"""What is done with a trained model: sampling, scoring, novelty."""
+"""Use of a trained model: sampling, scoring, novelty."""

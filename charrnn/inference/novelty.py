@@ -1,4 +1,4 @@
-"""How much of a text is copied from another. Knows plain text only, not models.
+"""Measure how much of a text is copied from another. Knows plain text only, not models.
 
 A model that copies its corpus scores well and writes nothing new; this shows the difference.
 """
@@ -31,7 +31,7 @@ def measure_novelty(text: str, training: str) -> Novelty:
 
 
 def _longest_run(text: str, training: str) -> int:
-    """Each start is tried with one character more than the best so far: 2 * len(text) searches."""
+    """At each start, try to extend the longest run so far: at most 2 * len(text) searches."""
     longest = 0
     for begin in range(len(text)):
         while (

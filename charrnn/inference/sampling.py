@@ -2,11 +2,11 @@
 
 A new strategy is one entry in STRATEGIES; the command line derives its option from that entry.
 
-What decides a text: each text has random numbers of its own, which depend on its seed alone. The
-probabilities that they choose from depend on the model and the decoding, and by their last digits
-(less than 1e-6 in a log-probability, in NumPy) on the machine and on how many texts are computed
-together, because matrix products of different sizes round differently. So equal arguments on one
-machine give equal texts; among another number of texts, a text is almost certainly the same.
+Reproducibility: the random numbers of a text depend on its seed alone. The probabilities that it is
+drawn from depend on the model and the decoding and, in their last digits (less than 1e-6 in a
+log-probability, in NumPy), on the machine and on how many texts are computed together, because
+matrix products of different sizes round differently. So equal arguments on one machine give equal
+texts; with another number of texts, a text is almost certainly the same.
 
 Axes: B texts, V vocabulary entries.
 """
@@ -31,7 +31,7 @@ Weights: TypeAlias = npt.NDArray[np.float64]
 READ_AT_ONCE = 256
 DRAWS_AT_ONCE = 256
 ENDED = -1
-"""Stands in the place of an id where a text has ended before."""
+"""Takes the place of an id after a text has ended."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def apply_temperature(weights: Weights, temperature: float) -> Weights:
 
 
 def keep_top_k(weights: Weights, k: int) -> Weights:
-    """Keep the k most probable characters; of equals at the border, all."""
+    """Keep the k most probable characters, and all that are as probable as the k-th."""
     if k >= weights.shape[-1]:
         return weights
     threshold = np.partition(weights, -k, axis=-1)[..., -k, None]
@@ -85,7 +85,7 @@ def keep_top_p(weights: Weights, p: float) -> Weights:
 
 
 def keep_most_probable(weights: Weights, wanted: bool) -> Weights:
-    """Keep the most probable character, the first of equals."""
+    """Keep the most probable character, the first if several are equal, if `wanted`."""
     if not wanted:
         return weights
     kept = np.full_like(weights, -np.inf)
@@ -95,7 +95,7 @@ def keep_most_probable(weights: Weights, wanted: bool) -> Weights:
 
 STRATEGIES: dict[str, Strategy] = {
     "temperature": Strategy(
-        "Below 1 safer text, above 1 bolder; 0 is --argmax.",
+        "Lower is more predictable, higher more varied; 1: as the model says, 0: like --argmax.",
         0.8,
         1.0,
         0,
@@ -124,7 +124,7 @@ STRATEGIES: dict[str, Strategy] = {
 }
 
 Decoding: TypeAlias = Mapping[str, float | int | bool]
-"""Strategy name -> value; what is missing has its default."""
+"""Strategy name -> value; a missing one has its default."""
 
 
 def check_decoding(decoding: Decoding) -> dict[str, float | int | bool]:
@@ -184,10 +184,10 @@ def generate(
     """Continue `prime` with new texts, one character of each at a time.
 
     Args:
-        model: what predicts.
+        model: computes the probabilities.
         prime: (P,) ids that every text begins with; may be empty.
         decoding: as `check_decoding` returns it.
-        seeds: (B,) of the random numbers of each text.
+        seeds: (B,) one for the random numbers of each text.
         length: characters of each text, at most; None for no limit.
         until_eos: whether EOS ends a text; otherwise it is never drawn and the text goes on.
 
@@ -226,14 +226,14 @@ def _read(model: LanguageModel, prime: npt.NDArray[Any]) -> tuple[npt.NDArray[np
 
 
 def _draws(seeds: Sequence[Sequence[int]]) -> Iterator[npt.NDArray[np.float64]]:
-    """Uniform numbers in [0, 1), one for each text (B,) at a time, from generators of their own."""
+    """Uniform numbers in [0, 1), one per text (B,) at a time, each from its own generator."""
     generators = [np.random.default_rng(seed) for seed in seeds]
     while True:
         yield from np.stack([one.random(DRAWS_AT_ONCE) for one in generators], 1)
 
 
 def _choose(probabilities: Weights, draws: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    """The id in each row of `probabilities` (B, V) at which their running sum passes the draw."""
+    """The first id in each row (B, V) whose cumulative probability exceeds the draw (B,)."""
     running = probabilities.cumsum(-1)
     passed = running > (draws * running[:, -1])[:, None]
     chosen: npt.NDArray[np.int64] = passed.argmax(-1)

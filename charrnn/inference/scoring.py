@@ -1,11 +1,11 @@
-"""The probability of texts under a LanguageModel. Knows ids and spans, not characters or files.
+"""Compute the probability of texts under a LanguageModel. Knows ids and spans, not characters.
 
-Every text is read from EOS and a zero state. Texts of about one length are read side by side. A
-long text is cut into segments that are read side by side too, each after CONTEXT characters that
-are read but not scored; what a model remembers from farther back is below float32's precision
-(measured in tests/benchmarks/README.md).
+Every text is read from EOS and the initial state. Texts of similar length are read in one batch. A
+long text is cut into segments that are read in one batch too, each after CONTEXT characters that
+are read but not scored; the effect of earlier characters is below float32's precision (measured in
+tests/benchmarks/README.md).
 
-Axes: B segments side by side, T positions. Logarithms are natural.
+Axes: B segments in a batch, T positions, D documents, S segments. Logarithms are natural.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from charrnn.arrays import Integers
 from charrnn.models.interface import LanguageModel, State
 from charrnn.text.documents import Documents
 from charrnn.text.vocabulary import EOS, UNK
@@ -29,8 +30,6 @@ MAX_CHUNK = 128
 MAX_CELLS = 1 << 23
 """B * T * V is at most this, or B = T = 1: 32 MiB of float32."""
 
-Positions = npt.NDArray[np.int64]
-
 FIGURES = (
     "log_probability",
     "nats_per_character",
@@ -39,7 +38,7 @@ FIGURES = (
     "characters",
     "unknown_characters",
 )
-"""The attributes of a Score that are shown, in this order, under these names everywhere."""
+"""The attributes of a Score that are shown everywhere, in this order and under these names."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +47,8 @@ class Score:
 
     Attributes:
         log_probability: natural logarithm, in nats.
-        characters: how many predictions it is the sum of; EOS is one of them where it counts.
-        unknown_characters: how many of them are of UNK.
+        characters: the number of predictions it sums, including EOS where that is predicted.
+        unknown_characters: how many of the predicted ids are UNK.
     """
 
     log_probability: float
@@ -68,7 +67,7 @@ class Score:
 
     @property
     def perplexity(self) -> float:
-        """Perplexity per character; infinity beyond what a float holds."""
+        """Perplexity per character; infinity if it is too large for a float."""
         try:
             return math.exp(self.nats_per_character)
         except OverflowError:
@@ -84,7 +83,7 @@ class Scored:
     """Some predictions: ids[positions[i]], of a document, has log-probability values[i]."""
 
     documents: npt.NDArray[np.intp]
-    positions: Positions
+    positions: Integers
     values: npt.NDArray[np.float32]
 
 
@@ -104,12 +103,14 @@ def score_documents(model: LanguageModel, documents: Documents) -> list[Score]:
 def score_characters(
     model: LanguageModel, documents: Documents
 ) -> list[npt.NDArray[np.float64]]:
-    """The log-probability of each character of each document."""
+    """The log-probability (nats) of each predicted id of each document: arrays (length,)."""
     values = [np.zeros(length) for length in documents.lengths]
     for scored in score_spans(model, documents):
         for which in np.unique(scored.documents):
-            mine = scored.documents == which
-            values[which][scored.positions[mine] - documents.starts[which]] = scored.values[mine]
+            selected = scored.documents == which
+            values[which][scored.positions[selected] - documents.starts[which]] = (
+                scored.values[selected]
+            )
     return values
 
 
@@ -137,31 +138,31 @@ def score_spans(model: LanguageModel, documents: Documents) -> Iterator[Scored]:
 
 @dataclass(frozen=True)
 class Window:
-    """A stretch of B segments that are read side by side.
+    """Some positions of B segments that are read in one batch.
 
     Attributes:
-        begins: whether the segments begin here; otherwise they go on from the window before, and
-            of its rows the first B are left.
+        begins: whether the segments begin here; otherwise they continue the previous window, of
+            which only the first B rows are still active.
         documents: (B,) which document each row belongs to.
         inputs: (B, T) ids to read.
-        positions: (B, T) where in the documents' ids the id after each input stands.
-        counted: (B, T) whether that id is to be predicted here.
+        positions: (B, T) index in the documents' ids of the id that follows each input.
+        counted: (B, T) whether the prediction of that id is scored.
     """
 
     begins: bool
     documents: npt.NDArray[np.intp]
     inputs: npt.NDArray[Any]
-    positions: Positions
+    positions: Integers
     counted: npt.NDArray[np.bool_]
 
     def enter(self, model: LanguageModel, state: State) -> State:
-        """The state to read this window with, given the one that the last window left."""
+        """The state before this window, given the state after the previous one."""
         rows = len(self.documents)
         return model.initial_state(rows) if self.begins else model.select(state, np.arange(rows))
 
 
 def windows(documents: Documents, vocabulary_size: int) -> Iterator[Window]:
-    """All that has to be read to predict `documents`, each id once."""
+    """The windows to read so that each id of `documents` is predicted once."""
     segments = _segments(documents)
     order = np.argsort(segments.begins - segments.stops, kind="stable")  # the longest first
     rows = max(1, min(MAX_ROWS, MAX_CELLS // vocabulary_size))
@@ -171,12 +172,12 @@ def windows(documents: Documents, vocabulary_size: int) -> Iterator[Window]:
 
 @dataclass(frozen=True)
 class _Segments:
-    """Spans of ids that are read; predictions count from `firsts` on. All (S,)."""
+    """Spans ids[begin:stop] to read; predictions are scored from `firsts` on. All (S,)."""
 
     documents: npt.NDArray[np.intp]
-    begins: Positions
-    firsts: Positions
-    stops: Positions
+    begins: Integers
+    firsts: Integers
+    stops: Integers
 
     def take(self, which: npt.NDArray[np.intp]) -> _Segments:
         return _Segments(
@@ -199,7 +200,7 @@ def _segments(documents: Documents) -> _Segments:
 def _read_group(
     documents: Documents, segments: _Segments, vocabulary_size: int
 ) -> Iterator[Window]:
-    """Segments, the longest first, side by side; each leaves the batch at its end."""
+    """Read `segments`, sorted from the longest, in one batch that each leaves at its end."""
     lengths = segments.stops - segments.begins
     at = 0
     while at < lengths[0]:

@@ -1,4 +1,4 @@
-"""Describes a network: its cell, its sizes, the name and shape of every weight.
+"""Describe a network: its cell, its sizes, the name and shape of every weight.
 
 Knows nothing of the weights' values or of the libraries that compute with them. Weight names are
 torch's own, so a state dict, a checkpoint and the NumPy model share them.
@@ -72,5 +72,5 @@ class Architecture:
 
     @property
     def parameters(self) -> int:
-        """How many numbers the network learns."""
+        """The number of trainable parameters."""
         return sum(prod(shape) for shape in self.shapes().values())

@@ -28,16 +28,16 @@ class Cell:
     """One kind of recurrent cell.
 
     Attributes:
-        gates: factors that the gates' pre-activations, and so their weights, are multiplied with
+        gates: factors by which the gates' pre-activations, and so their weights, are multiplied
             before `step`: 0.5 for a logistic gate, since sigmoid(x) = (1 + tanh(x / 2)) / 2 and
             one call of tanh then serves all gates; 1 for a tanh gate.
-        states: how many (B, H) arrays the cell remembers.
+        states: how many (B, H) arrays the cell's state has.
         step: (input part (B, G*H), recurrent part (B, G*H), state) -> state.
         torch_module: the class in `torch.nn` with the fused kernel.
-        forget_gate: which gate, if any, decides what is kept; its bias starts at 1
+        forget_gate: the index of the forget gate, if there is one; its bias starts at 1
             (Jozefowicz et al. 2015, section 3.2: long memory from the first step).
-        additive: whether `step` only ever adds its input and recurrent parts, so that one matrix
-            product may give the sum and both biases may be one.
+        additive: whether `step` uses only the sum of its input and recurrent parts, so that one
+            matrix product can compute that sum and both biases can be added beforehand.
     """
 
     gates: tuple[float, ...]
@@ -48,7 +48,7 @@ class Cell:
     additive: bool = False
 
 
-def _open(gates: Floats) -> Floats:
+def _logistic(gates: Floats) -> Floats:
     """From tanh(x / 2) to sigmoid(x), in place."""
     gates *= HALF
     gates += HALF
@@ -56,8 +56,8 @@ def _open(gates: Floats) -> Floats:
 
 
 @cache
-def _lstm_opening(width: int) -> tuple[Floats, Floats]:
-    """Scale and offset (4H,): sigmoid for the three gates, the candidate as it is, in two calls."""
+def _lstm_scale_and_offset(width: int) -> tuple[Floats, Floats]:
+    """Scale and offset (4H,) that make tanh(x / 2) a sigmoid in gates i, f, o; g stays as it is."""
     scale, offset = np.array([[0.5, 0.5, 1, 0.5], [0.5, 0.5, 0, 0.5]], np.float32).repeat(width, 1)
     return scale, offset
 
@@ -66,7 +66,7 @@ def lstm_step(inputs: Floats, recurrent: Floats, state: CellState) -> CellState:
     """Hochreiter & Schmidhuber 1997 with a forget gate; gates i, f, g, o."""
     hidden, memory = state
     width = hidden.shape[-1]
-    scale, offset = _lstm_opening(width)
+    scale, offset = _lstm_scale_and_offset(width)
     gates = inputs + recurrent  # (B, 4H)
     np.tanh(gates, out=gates)
     gates *= scale
@@ -80,7 +80,7 @@ def gru_step(inputs: Floats, recurrent: Floats, state: CellState) -> CellState:
     """Cho et al. 2014; gates r, z, n, the reset gate applied after the matrix product."""
     (hidden,) = state
     width = hidden.shape[-1]
-    gates = _open(np.tanh(inputs[..., : 2 * width] + recurrent[..., : 2 * width]))  # (B, 2H)
+    gates = _logistic(np.tanh(inputs[..., : 2 * width] + recurrent[..., : 2 * width]))  # (B, 2H)
     candidate = gates[..., :width] * recurrent[..., 2 * width :]
     candidate += inputs[..., 2 * width :]
     candidate = np.tanh(candidate)

@@ -1,4 +1,4 @@
-"""A trained model as one self-contained file, `model.safetensors`.
+"""Save and load a trained model as one self-contained file, `model.safetensors`.
 
 Knows what a trained model consists of; not how to compute with it, nor how it was trained.
 """
@@ -33,7 +33,7 @@ MAX_WEIGHT = 1e15
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trained model and what is known of its training.
+    """A trained model and the record of its training.
 
     Attributes:
         vocabulary: its characters.
@@ -90,7 +90,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """Read the checkpoint in the file or run directory `path`.
 
     Raises:
-        CheckpointError: there is none, or it is damaged, inconsistent, or of a newer format.
+        CheckpointError: the file is missing, damaged, inconsistent, or of a newer format.
     """
     if path.is_dir():
         path = path / MODEL_FILE
@@ -124,8 +124,8 @@ def require_finite(arrays: Mapping[str, Array], limit: float = np.inf) -> None:
         if array.dtype.kind != "f" or not array.size:
             continue
         if not -limit < array.min() <= array.max() < limit:  # false for NaN, too
-            fault = "not finite" if not np.isfinite(array).all() else "absurdly large"
-            raise CheckpointError(f"weights {name!r} are {fault}; train with a lower rate")
+            problem = "not finite" if not np.isfinite(array).all() else "too large"
+            raise CheckpointError(f"weights {name!r} are {problem}; train with a lower rate")
 
 
 def network_specification(architecture: Architecture) -> dict[str, Specification]:
@@ -152,10 +152,10 @@ def _parts(description: Description) -> tuple[Vocabulary, Architecture | None]:
     check_version(description, "model")
     points = description.get("vocabulary")
     if not isinstance(points, list):
-        raise CheckpointError("its vocabulary is no list of code points")
+        raise CheckpointError("its vocabulary is not a list of code points")
     vocabulary = Vocabulary(tuple(points))
     if not isinstance(description.get("lines"), bool):
-        raise CheckpointError("it does not say whether its documents are lines")
+        raise CheckpointError("its field lines is not true or false")
     for name in ("training", "corpus"):
         if not isinstance(description.get(name, {}), dict):
             raise CheckpointError(f"its {name} record is malformed")
@@ -169,11 +169,11 @@ def parse_architecture(network: Any, vocabulary_size: int) -> Architecture:
     """The architecture that the JSON object `network` describes.
 
     Raises:
-        CheckpointError: it describes none.
+        CheckpointError: it does not describe a network.
         SettingsError: a size is out of range.
     """
     if not isinstance(network, dict):
-        raise CheckpointError("it describes no network")
+        raise CheckpointError("its network is not described by an object")
     sizes = {name: network.get(name) for name in ("embedding", "hidden", "layers")}
     cell, dropout = network.get("cell"), network.get("dropout")
     if not isinstance(cell, str) or not all(_is_integer(size) for size in sizes.values()):

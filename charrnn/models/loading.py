@@ -1,4 +1,4 @@
-"""Builds the LanguageModel of a checkpoint. Knows which library computes on which device."""
+"""Build the LanguageModel of a checkpoint, with the library that suits the device."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def load_model(
     if checkpoint.architecture is None:
         if checkpoint.ngram is None or not use_ngram:
             raise SettingsError(
-                "this model is an n-gram model alone; use it with its n-gram model (no --no-ngram)"
+                "this model has no network, only an n-gram model; leave out --no-ngram "
+                "(in Python: use_ngram=True)"
             )
         return NgramModel(checkpoint.ngram)
     network = _load_network(checkpoint, checkpoint.architecture, device)

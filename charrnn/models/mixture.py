@@ -1,10 +1,10 @@
 """A network and an n-gram model as one LanguageModel.
 
-Uses only their common interface and, of the n-gram model, how much of the context it has seen
-before. The weights of the two never depend on the character that is predicted.
+Uses their common interface and, of the n-gram model, also how much of the context it has seen
+before. The exponents never depend on the character that is predicted.
 
 The mixture is log-linear: p(c) is proportional to network(c) ** a * ngram(c) ** b, with a pair of
-exponents (a, b) for each length of context that the n-gram model knows: the better it knows the
+exponents (a, b) for each length of context that the n-gram model has seen: the longer the known
 context, the greater its weight. Other mixtures, with figures, are in tests/benchmarks/README.md.
 
 Axes: B texts, T positions, V vocabulary entries, L lengths of context.
@@ -36,8 +36,8 @@ class Mixture:
 
     Args:
         network: any model.
-        ngram: its partner, with the same vocabulary.
-        exponents: (L, 2) of the network and of the n-gram model, by matched length of context.
+        ngram: an n-gram model with the same vocabulary.
+        exponents: (L, 2), one row (a, b) for each length 0 to L - 1 of matched context.
     """
 
     def __init__(self, network: LanguageModel, ngram: NgramModel, exponents: Exponents) -> None:

@@ -1,16 +1,16 @@
 """Interpolated modified Kneser-Ney n-gram model of characters, from counts to probabilities.
 
-Knows nothing of texts, of how n-grams are counted or stored, or of any partner in a mixture.
+Knows nothing of texts, of how n-grams are counted or stored, or of mixtures.
 
 p(c | context) = (count(context c) - discount) / total(context) + gamma(context) p(c | shorter
-context), where a context that was never continued passes on to the shorter one. Below the empty
-context lies the uniform distribution over all V ids, so everything is possible, and as gamma is
-what discounts take away, probabilities add up to 1. Sources: Chen & Goodman 1999, section 3;
-Heafield et al. 2013, section 3.
+context), where a context that was never continued has gamma = 1: the shorter one decides alone. The
+empty context is interpolated with the uniform distribution over all V ids, so every id is possible.
+As gamma is the probability that the discounts take away, probabilities add up to 1.
+Sources: Chen & Goodman 1999, section 3; Heafield et al. 2013, section 3.
 
 Contexts are numbered through all orders: c alone is context c, then follow those of two characters
-and so on; the last number, C, stands for every context that was never seen. What is remembered of
-a text are the contexts it ends in, longest first: (B, L), L = order - 1.
+and so on; the last number, C, stands for every context that was never seen. The state of a text is
+the contexts that it ends with, longest first: (B, L), L = order - 1.
 
 Axes: B texts, T positions, L lengths of context, P pairs of text and position, V vocabulary.
 """
@@ -23,12 +23,12 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from charrnn.arrays import Array, Floats, Integers
 from charrnn.models.interface import LogProbabilities, Rows, Tokens
 from charrnn.models.ngram_counter import count_ngrams
-from charrnn.models.ngram_counts import MAX_NGRAMS, Array, Integers, NgramCounts
+from charrnn.models.ngram_counts import MAX_NGRAMS, NgramCounts
 
 Contexts: TypeAlias = Integers
-Floats: TypeAlias = npt.NDArray[np.float32]
 
 BLOCK_CELLS = 1 << 18
 """Probabilities computed at a time; bounds the memory of `forward`."""
@@ -40,22 +40,22 @@ class NgramModel:
     Feed EOS first: it stands for the start of a text, and no context reaches back beyond it.
 
     Attributes:
-        counts: what the model was made from and what a checkpoint keeps of it.
+        counts: what the model is computed from, and what a checkpoint stores.
     """
 
     def __init__(self, counts: NgramCounts) -> None:
         self.counts = counts
         sizes, size = counts.ngrams, counts.vocabulary_size
         self._unseen = sum(sizes[:-1])  # C
-        self._shortest, self._shortest_total = _unigrams(counts)  # (V,)
-        # Every array ends with an entry for what was never seen.
-        self._gamma = np.ones(self._unseen + 1, np.float32)  # share left to the shorter context
+        self._unigram, self._unigram_total = _unigrams(counts)  # (V,)
+        # The last entry of every array is for contexts or n-grams that were never seen.
+        self._gamma = np.ones(self._unseen + 1, np.float32)  # weight of the shorter context
         self._total = np.zeros(self._unseen + 1, np.uint32)  # sum of the continuations' counts
-        self._share = np.zeros(self._unseen + 1, np.float32)  # one over that
+        self._share = np.zeros(self._unseen + 1, np.float32)  # its reciprocal
         # The continuations of context c have the places first[c] to first[c + 1].
         self._first = np.zeros(self._unseen + 2, np.uint32)
         places = sum(sizes[1:])
-        self._discounted = np.zeros(places + 1, np.float32)  # counts, less what is taken from them
+        self._discounted = np.zeros(places + 1, np.float32)  # counts minus discounts
         self._character = np.zeros(places + 1, np.min_scalar_type(size - 1))
         largest = (self._unseen + 1) * size
         self._key = np.full(places + 1, largest, np.uint32 if largest < 1 << 32 else np.uint64)
@@ -66,9 +66,9 @@ class NgramModel:
         self._first[-1] = place
 
     def _fill(self, k: int, contexts: slice, places: slice) -> None:
-        """Derive what belongs to the k-grams as contexts, and to their continuations."""
+        """Fill the entries of the k-grams as contexts, and of their continuations."""
         arrays = self.counts.arrays
-        count, taken = arrays[f"ngram.{k + 1}.count"], _taken(self.counts, k + 1)
+        count, taken = arrays[f"ngram.{k + 1}.count"], _discount_per_ngram(self.counts, k + 1)
         children = arrays[f"ngram.{k}.children"]
         ends = np.cumsum(children, dtype=np.int64)
         dropped = arrays.get(f"ngram.{k}.dropped", np.uint8(0))
@@ -123,7 +123,7 @@ class NgramModel:
 
     def step(self, tokens: Tokens, state: Contexts) -> tuple[LogProbabilities, Contexts]:
         """Read `tokens` (B,) -> log-probabilities (B, V), state."""
-        state = self._follow(tokens, state)
+        state = self._extend_contexts(tokens, state)
         return self._distribution(state), state
 
     def forward(self, tokens: Tokens, state: Contexts) -> tuple[LogProbabilities, Contexts]:
@@ -142,7 +142,7 @@ class NgramModel:
         """Read `tokens` (B, T) -> the contexts after each of them (B, T, L), state.
 
         With `predict`, `predict_targets` and `features` this is `forward` and `score` in parts,
-        for whoever needs several of them. A state is the contexts after its last character.
+        for callers that need several of them. A state is the contexts after its last character.
         """
         contexts = np.empty((*tokens.shape, self.order - 1), np.int64)  # (B, T, L)
         contexts[..., -1:] = tokens[..., None]
@@ -164,7 +164,7 @@ class NgramModel:
 
     def predict_targets(self, contexts: Contexts, targets: Tokens) -> LogProbabilities:
         """Log-probability in nats of `targets` (...) after `contexts` (..., L)."""
-        probability = self._shortest[targets]  # (...)
+        probability = self._unigram[targets]  # (...)
         for length in range(contexts.shape[-1] - 1, -1, -1):
             context = contexts[..., length]
             probability *= self._gamma[context]
@@ -172,7 +172,7 @@ class NgramModel:
         return np.log(probability).astype(np.float32)
 
     def features(self, contexts: Contexts) -> tuple[Integers, Integers]:
-        """How well the model knows `contexts` (..., L), whatever comes next.
+        """What the model knows of `contexts` (..., L); it does not depend on what follows.
 
         Returns:
             the length of the longest that was ever continued (...), 0 to order - 1;
@@ -180,7 +180,7 @@ class NgramModel:
         """
         totals = self._total[contexts].astype(np.int64)  # (..., L)
         matched = np.count_nonzero(totals, axis=-1)  # all suffixes of a known context are known
-        empty = np.full((*matched.shape, 1), self._shortest_total)
+        empty = np.full((*matched.shape, 1), self._unigram_total)
         every = np.concatenate([totals, empty], axis=-1)  # (..., L + 1)
         longest = np.expand_dims(contexts.shape[-1] - matched, -1)
         return matched, np.take_along_axis(every, longest, -1)[..., 0]
@@ -192,10 +192,10 @@ class NgramModel:
         return np.where(self._key[place] == wanted, place, len(self._key) - 1)
 
     def _context(self, place: Integers) -> Integers:
-        """The context that a continuation makes together with the one it continues."""
+        """The context that consists of a context and the continuation at `place`."""
         return np.minimum(place + self.vocabulary_size, self._unseen)
 
-    def _follow(self, tokens: Tokens, state: Contexts) -> Contexts:
+    def _extend_contexts(self, tokens: Tokens, state: Contexts) -> Contexts:
         """Read `tokens` (B,): each context grows by one character, the longest drops out."""
         following = np.empty_like(state)  # (B, L)
         following[:, -1:] = tokens[:, None]
@@ -203,7 +203,7 @@ class NgramModel:
         return following
 
     def _distribution(self, contexts: Contexts) -> LogProbabilities:
-        """Log-probabilities (P, V) after `contexts` (P, L), in as many calls for any P and L.
+        """Log-probabilities (P, V) after `contexts` (P, L), with few NumPy calls for any P and L.
 
         Unrolled, the recursion is a sum over lengths of weights, each times the gammas of all
         longer contexts; a histogram adds up all of them at once.
@@ -221,26 +221,26 @@ class NgramModel:
         share = scale[:, :-1] * self._share[contexts]  # (P, L)
         weight = self._discounted[place] * share.ravel()[owner]
         found = np.bincount(cell, weight, pairs * size).reshape(pairs, size)  # (P, V)
-        return np.log(found + scale[:, -1:] * self._shortest).astype(np.float32)
+        return np.log(found + scale[:, -1:] * self._unigram).astype(np.float32)
 
 
 def _unigrams(counts: NgramCounts) -> tuple[npt.NDArray[np.float64], int]:
     """Probabilities (V,) after the empty context, and the sum of their counts."""
     count = counts.arrays["ngram.1.count"].astype(np.float64)
     total = int(count.sum())
-    taken = _taken(counts, 1)
+    taken = _discount_per_ngram(counts, 1)
     uniform = taken.sum(dtype=np.float64) / max(total, 1) if total else 1.0
     return (count - taken) / max(total, 1) + uniform / len(count), total
 
 
-def _taken(counts: NgramCounts, k: int) -> Floats:
-    """What is discounted from each k-gram's count (n_k,)."""
+def _discount_per_ngram(counts: NgramCounts, k: int) -> Floats:
+    """The discount of each k-gram's count (n_k,)."""
     table = np.array([0, *counts.discounts[k - 1]], np.float32)
     return table[np.minimum(counts.arrays[f"ngram.{k}.count"], 3)]
 
 
 def _family_sums(values: Array, ends: Integers) -> Array:
-    """Sums of consecutive runs of `values`, the last of each before ends (n_k,)."""
+    """Sums of consecutive runs of `values`; run i stops before ends[i] (n_k,)."""
     dtype = np.result_type(values, np.int64)  # either int64 or float64
     running = np.zeros(len(values) + 1, dtype)
     np.cumsum(values, out=running[1:])

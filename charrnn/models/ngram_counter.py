@@ -16,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
+from charrnn.arrays import Array
 from charrnn.errors import SettingsError
-from charrnn.models.ngram_blocks import BLOCK, Array, block_levels
+from charrnn.models.ngram_blocks import BLOCK, block_levels
 from charrnn.models.ngram_counts import (
     MAX_NGRAMS,
     MAX_ORDER,
@@ -30,27 +31,27 @@ from charrnn.models.ngram_pruning import adjusted_counts, choose_cutoffs, histog
 from charrnn.models.ngram_trie import MAX_JOINED, Trie, join, make_trie
 
 STEP = 4 * BLOCK
-"""Characters counted between two chances to stop: about 8 million."""
+"""Characters per step, about 8 million; counting can be stopped after every step."""
 STEP_NGRAMS = 8_000_000
-"""Of a step's n-grams beyond this many, those that occur once in it are pruned."""
+"""A step with more n-grams than this is pruned to PRUNE_TARGET of it, the rarest first."""
 WORKING_SHARE = 2.0
-"""While counting there may be this many times the n-grams that are wanted in the end."""
-STEEPEST = 6
-"""Highest cutoff in the end. 100,000 n-grams of tiny-shakespeare cost 1.514 nats per character so
-(order 6), 1.529 with a cutoff of 8, 1.553 with 15 (order 10), 1.512 with 2 (order 5)."""
-SLACK = 0.75
-"""Pruning goes down to this share of what there may be, so that it is not needed at each step."""
+"""The limit of n-grams while counting, as a multiple of the final limit."""
+MAX_FINAL_CUTOFF = 6
+"""Highest final cutoff. 100,000 n-grams of tiny-shakespeare give 1.514 nats per character with it
+(order 6), 1.529 with 8, 1.553 with 15 (order 10), 1.512 with 2 (order 5)."""
+PRUNE_TARGET = 0.75
+"""Pruning goes down to this share of the limit, so that it is not needed at each step."""
 
 
 class NgramCounter:
-    """Counts of a text, of as much of it as the caller has time for.
+    """Counts of a text, or of as many of its steps as the caller has time for.
 
-    Tries of more than a million n-grams lie in temporary files, about 16 bytes per n-gram, which
-    vanish with the process. They are `WORKING_SHARE * max_ngrams` n-grams and up to as many again
-    that are not yet joined, and twice that while they are being joined or pruned.
+    Tries of more than a million n-grams are kept in temporary files, about 16 bytes per n-gram,
+    which vanish with the process. They hold up to `WORKING_SHARE * max_ngrams` n-grams, and as many
+    again that are not yet joined; twice that while they are being joined or pruned.
 
     Attributes:
-        steps: into how many steps the text is divided.
+        steps: the number of steps that the text is divided into.
     """
 
     def __init__(
@@ -65,18 +66,18 @@ class NgramCounter:
         block: int = BLOCK,
         step: int = STEP,
     ) -> None:
-        """Nothing is counted yet.
+        """Prepare to count; `count` does it.
 
         Args:
             ids: documents (T,), below 2**32 ids, each ended by EOS (the last may lack it); may be a
                 memory map.
             order: 1 to 16.
-            vocabulary_size: V, above every id.
-            max_ngrams: most n-grams of all orders together, at least V.
-            sentence_start: whether ids[0] follows an EOS; otherwise nothing is known before it.
-            directory: where temporary files lie; by default where the operating system puts them.
+            vocabulary_size: V, greater than every id.
+            max_ngrams: limit of n-grams of all orders together, at least V.
+            sentence_start: whether ids[0] follows an EOS; otherwise what precedes it is unknown.
+            directory: of the temporary files; by default the operating system's.
             block: characters sorted at once, at most BLOCK.
-            step: characters counted between two chances to stop.
+            step: characters per step; counting can be stopped after every step.
 
         Raises:
             SettingsError: `order` or `max_ngrams` is out of range.
@@ -93,16 +94,16 @@ class NgramCounter:
         self._max_ngrams, self._sentence_start = max_ngrams, sentence_start
         self._directory, self._block, self._step = directory, block, step
         self.steps = max(1, -(-len(ids) // step))
-        self._waiting = deque(spread(self.steps))
-        self._tries: list[Trie] = []  # the first has what was joined, the others a step each
+        self._waiting = deque(bit_reversed_order(self.steps))
+        self._tries: list[Trie] = []  # the first holds the joined steps, the others one step each
 
     def count(self, threads: int = 1) -> Iterator[int]:
-        """Count one step after another, in an order whose every beginning is evenly spread.
+        """Count one step after another; whenever it stops, the counted steps are evenly spread.
 
         The result depends on how many steps the caller takes, never on `threads`.
 
         Yields:
-            how many characters each step had.
+            the number of characters of each step.
         """
         with ThreadPoolExecutor(threads) as pool:
             running: deque[tuple[int, Future[Trie]]] = deque()
@@ -122,26 +123,25 @@ class NgramCounter:
     def finish(self, max_ngrams: int | None = None) -> NgramCounts:
         """The counts of the steps that were counted, at least one.
 
-        Beyond the limit, n-grams that occur rarely are dropped: see `choose_cutoffs`. A kept
-        n-gram's prefixes and suffixes are kept, and the counts of those dropped still weigh in
-        their context's sum.
+        Beyond the limit, rare n-grams are dropped: see `choose_cutoffs`. The prefixes and suffixes
+        of a kept n-gram are kept, and the counts of dropped ones remain in their context's sum.
 
         Args:
-            max_ngrams: if fewer are wanted than was said at first.
+            max_ngrams: a limit lower than the one given at first.
         """
         trie = join(self._tries, self._directory)
         self._tries = [trie]
-        cutoffs = choose_cutoffs(trie, max_ngrams or self._max_ngrams, STEEPEST)
+        cutoffs = choose_cutoffs(trie, max_ngrams or self._max_ngrams, MAX_FINAL_CUTOFF)
         while any(cutoffs) and not trie.kept[len(cutoffs) - 1, cutoffs[-1]]:
             cutoffs.pop()  # no n-gram so long is kept
         return _as_counts(prune(trie, cutoffs, self._directory))
 
     @property
     def missing(self) -> list[int]:
-        """By how much the count of a k-gram may fall short, for each order k; 0 where exact.
+        """By how much the count of a k-gram may be too low, for each order k; 0 where exact.
 
-        At the end of each stretch of the text that was counted by itself when something was
-        pruned, another order - 1 occurrences may be lost.
+        Where pruning happened between two parts of the text, another order - 1 occurrences may be
+        missing at the end of the first.
         """
         order = min(trie.order for trie in self._tries)
         return [int(sum(trie.missing[k] for trie in self._tries)) for k in range(order)]
@@ -175,7 +175,7 @@ class NgramCounter:
     def _limited(self, trie: Trie, limit: int) -> Trie:
         if len(trie) <= limit:
             return trie
-        return prune(trie, choose_cutoffs(trie, int(limit * SLACK)), self._directory)
+        return prune(trie, choose_cutoffs(trie, int(limit * PRUNE_TARGET)), self._directory)
 
 
 def count_ngrams(
@@ -195,8 +195,8 @@ def count_ngrams(
     return counter.finish()
 
 
-def spread(n: int) -> list[int]:
-    """0 to n - 1 in an order whose every beginning is evenly spread: that of the reversed bits."""
+def bit_reversed_order(n: int) -> list[int]:
+    """0 to n - 1 sorted by their reversed bits: every prefix is spread evenly over the range."""
     bits = max(n - 1, 1).bit_length()
     return [i for i in (int(f"{each:0{bits}b}"[::-1], 2) for each in range(1 << bits)) if i < n]
 

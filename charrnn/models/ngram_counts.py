@@ -1,12 +1,12 @@
-"""Which n-grams a text has and how often: the compact form of their counts, checked when read.
+"""The counts of a text's n-grams in compact form, checked when they are read.
 
 Knows nothing of how they are counted, or of probabilities beyond the discounts that counts of
 counts give.
 
 The n-grams form a trie, one flat level per order. Level k lists the k-grams in the order of their
 first k-1 characters, then of their last, so the children of a node (its continuations by one
-character) are contiguous and sorted, and how many each node has says where they begin. Level 1 has
-every id, seen or not: there an n-gram's place is its character.
+character) are contiguous and sorted, and the numbers of children give where they begin. Level 1 has
+every id, seen or not: there an n-gram's index is its character.
 
 EOS ends a document and starts the next: it can begin or end an n-gram but never stands inside one.
 
@@ -22,14 +22,12 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
+from charrnn.arrays import Array, Integers
 from charrnn.errors import CheckpointError
 
-Array: TypeAlias = npt.NDArray[Any]
-Integers: TypeAlias = npt.NDArray[np.int64]
 Discounts: TypeAlias = tuple[float, float, float]
-"""What is taken off the counts 1, 2, and 3 or more."""
+"""What is subtracted from the counts 1, 2, and 3 or more."""
 
 MAX_ORDER = 16
 MAX_VOCABULARY = 1 << 16
@@ -38,13 +36,13 @@ MAX_NGRAMS = 20_000_000
 FALLBACK: Discounts = (0.5, 1.0, 1.5)
 """lmplz's --discount_fallback, for texts too small or too regular to estimate discounts from."""
 MIN_DISCOUNT = 1e-6
-"""Below it an unseen character would be all but impossible."""
+"""A lower discount would make unseen characters almost impossible."""
 DTYPES = ("uint8", "uint16", "uint32")
 
 
 @dataclass(frozen=True)
 class NgramCounts:
-    """The counts of an n-gram model of some order N, compactly.
+    """The counts of an n-gram model of order N, in compact form.
 
     Measured: 3.0 bytes per distinct n-gram (order 8, 65 characters, 1 MB of text); 3.7 where one
     occurs more than 65,535 times.
@@ -108,7 +106,7 @@ def expected_tensors(description: Any) -> dict[str, tuple[str, tuple[int, ...]]]
     """Dtype and shape of every array that `description`, parsed from JSON, announces.
 
     Raises:
-        CheckpointError: it is no description of n-gram counts.
+        CheckpointError: it does not describe n-gram counts.
     """
     if not isinstance(description, Mapping):
         raise CheckpointError(f"{description!r} does not describe an n-gram model")
@@ -127,10 +125,10 @@ def expected_tensors(description: Any) -> dict[str, tuple[str, tuple[int, ...]]]
         and len(discounts) == order
         and all(isinstance(each, list) and _are_discounts(each) for each in discounts)
     ):
-        raise CheckpointError(f"{discounts!r} are no discounts of {order} orders of n-grams")
+        raise CheckpointError(f"{discounts!r} are not discounts of {order} orders of n-grams")
     shapes, optional = _shapes(ngrams)
     if not isinstance(dtypes, dict) or not set(shapes) - optional <= set(dtypes) <= set(shapes):
-        raise CheckpointError(f"the n-gram model of order {order} has not the arrays it needs")
+        raise CheckpointError(f"the n-gram model of order {order} has missing or unknown arrays")
     for name, dtype in dtypes.items():
         if dtype not in DTYPES:
             raise CheckpointError(f"array {name!r} cannot be {dtype!r}; {', '.join(DTYPES)} can")
@@ -138,7 +136,7 @@ def expected_tensors(description: Any) -> dict[str, tuple[str, tuple[int, ...]]]
 
 
 def _shapes(ngrams: Sequence[int]) -> tuple[dict[str, tuple[int, ...]], set[str]]:
-    """The shape of every array that there may be, and the names of those that may be missing."""
+    """The shape of every possible array, and the names of the optional ones."""
     shapes: dict[str, tuple[int, ...]] = {"ngram.1.count": (ngrams[0],)}
     for k, n in enumerate(ngrams[1:], 2):
         shapes[f"ngram.{k - 1}.children"] = shapes[f"ngram.{k - 1}.dropped"] = (ngrams[k - 2],)
@@ -154,7 +152,7 @@ def _integer(description: Mapping[str, Any], key: str, low: int, high: int) -> i
 
 
 def _are_discounts(values: Sequence[Any]) -> bool:
-    """Whether probabilities from these add up to 1 with some left for every unseen character."""
+    """Whether probabilities sum to 1 with these, and are positive for every unseen character."""
     return len(values) == len(FALLBACK) and all(
         type(value) is float and MIN_DISCOUNT <= value <= count
         for count, value in enumerate(values, 1)
@@ -178,7 +176,10 @@ def _check_level(k: int, counts: NgramCounts) -> None:
 
 
 def estimate_discounts(seen: Integers) -> Discounts:
-    """Modified Kneser-Ney discounts, of how many n-grams have the counts 1, 2, 3 and 4."""
+    """Modified Kneser-Ney discounts, given how many n-grams have the counts 1, 2, 3 and 4.
+
+    Chen & Goodman 1999, section 3; FALLBACK where they are undefined or out of range.
+    """
     seen = seen.astype(np.float64)
     if not seen[:3].all():
         return FALLBACK

@@ -1,11 +1,10 @@
-"""Adjusted counts of the n-grams of a trie, and which n-grams are dropped when there are too many.
+"""Adjusted counts of the n-grams of a trie, and the pruning of rare n-grams.
 
 Knows nothing of texts or of probabilities.
 
-What is pruned leaves behind what it adds to others: to the adjusted count of its suffix (`lost`)
-and to the sum of the counts in its context (`dropped`), so pruning twice is like pruning once.
-Where an n-gram was pruned, comes again in a text counted later and is pruned again, both are
-counted twice.
+What a pruned n-gram adds to others is recorded: to the adjusted count of its suffix (`lost`) and to
+the sum of the counts in its context (`dropped`), so pruning twice is like pruning once. An n-gram
+that is pruned, occurs again in a text counted later and is pruned again is recorded twice.
 """
 
 from __future__ import annotations
@@ -17,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from charrnn.models.ngram_blocks import NOTHING, Array, Integers, Level
+from charrnn.arrays import Array, Integers
+from charrnn.models.ngram_blocks import EMPTY, Level
 from charrnn.models.ngram_trie import HISTOGRAM, MAX_CUTOFF, Trie, make_trie
 from charrnn.text.vocabulary import EOS
 
@@ -25,11 +25,11 @@ from charrnn.text.vocabulary import EOS
 def adjusted_counts(levels: Sequence[Level]) -> Iterator[tuple[Level, Integers]]:
     """Each level of a trie with the adjusted counts of its n-grams (n,).
 
-    Of the highest order, and of n-grams that begin with EOS, how often they occur; of others, how
-    many different characters precede them, an estimate from above where some of those were pruned.
+    For the highest order, and for n-grams that begin with EOS, how often they occur; for others,
+    how many different characters precede them (an upper bound where some of those were pruned).
     """
     level, size = levels[0], len(levels[0])
-    opening = np.array([0, 0])  # where the n-grams that begin with EOS lie; EOS itself is preceded
+    opening = np.array([0, 0])  # range of the n-grams that begin with EOS; empty at order 1
     for k, following in enumerate([*range(1, len(levels)), None]):
         if following is None:
             yield level, level.raw.astype(np.int64)
@@ -38,7 +38,7 @@ def adjusted_counts(levels: Sequence[Level]) -> Iterator[tuple[Level, Integers]]
         counts = np.bincount(level.suffix, minlength=len(above))
         if len(above.lost):
             counts = np.minimum(counts + above.lost, size)
-        # Only what begins a text without sentence start has none: nothing counts as one.
+        # Only the beginning of a text without sentence start has no predecessor: count one.
         np.maximum(counts, above.raw > 0, out=counts)
         counts[slice(*opening)] = above.raw[slice(*opening)]
         yield above, counts
@@ -57,8 +57,8 @@ def prune(trie: Trie, cutoffs: Sequence[int], directory: Path | None = None) -> 
     be at the end of the text counted so far, is dropped with it.
 
     Args:
-        cutoffs: in ascending order, the first 0; n-grams of higher orders than these are dropped.
-        directory: where the result lies if it is large.
+        cutoffs: ascending, the first 0; n-grams of orders above len(cutoffs) are dropped.
+        directory: of the temporary file that holds a large result.
     """
     trie = trie.truncated(len(cutoffs))
     if not any(cutoffs):
@@ -79,7 +79,7 @@ def _pruned(levels: Sequence[Level], cutoffs: Sequence[int], pruned: Integers) -
         if following is not None:
             after, counts = following
             kept = _kept(after, kept, cutoffs[k + 1])
-            level = _with_rest(level, after, counts, ~kept)
+            level = _with_pruned_sums(level, after, counts, ~kept)
             pruned[k + 1] += histogram(counts.compress(~kept))
         yield _selected(level, kept_here, above)
         above = np.cumsum(kept_here, dtype=np.uint32) - np.uint32(1)
@@ -93,26 +93,26 @@ def _kept(level: Level, kept_above: Array, cutoff: int) -> Array:
     return kept
 
 
-def _with_rest(level: Level, after: Level, counts: Integers, gone: Array) -> Level:
-    """`level` with what the n-grams `gone` of the next level leave behind."""
-    lost = np.bincount(after.suffix.compress(gone), minlength=len(level))
-    weights = counts.compress(gone)
-    dropped = np.bincount(after.parent.compress(gone), weights, len(level)).astype(np.int64)
+def _with_pruned_sums(level: Level, after: Level, counts: Integers, pruned: Array) -> Level:
+    """`level` with what the n-grams `pruned` of the next level added to it."""
+    lost = np.bincount(after.suffix.compress(pruned), minlength=len(level))
+    weights = counts.compress(pruned)
+    dropped = np.bincount(after.parent.compress(pruned), weights, len(level)).astype(np.int64)
     return Level(
         level.character,
         level.parent,
         level.suffix,
         level.raw,
-        _plus(lost, level.lost),
-        _plus(dropped, level.dropped),
+        _smallest_sum(lost, level.lost),
+        _smallest_sum(dropped, level.dropped),
     )
 
 
-def _plus(more: Integers, before: Array) -> Array:
+def _smallest_sum(more: Integers, before: Array) -> Array:
     """The sum in the smallest unsigned integers; `before` may be empty, which means zeros."""
     total = more + before if len(before) else more
     largest = int(total.max(initial=0))
-    return total.astype(np.min_scalar_type(largest)) if largest else NOTHING
+    return total.astype(np.min_scalar_type(largest)) if largest else EMPTY
 
 
 def _selected(level: Level, kept: Array, above: Array) -> Level:
@@ -130,11 +130,11 @@ def _selected(level: Level, kept: Array, above: Array) -> Level:
 
 
 def choose_cutoffs(trie: Trie, max_ngrams: int, max_cutoff: int = MAX_CUTOFF) -> list[int]:
-    """For each order from 1 on, how often the n-grams that must be dropped may occur at most.
+    """The cutoff of each order 1, 2, ...: n-grams that occur no more often are to be dropped.
 
     Cutoffs rise in proportion to the length of the context: of 24 million n-grams of 16 MB of C,
-    order 12, 5 million cost 1.199 nats per character so, 1.208 with the same cutoff for all orders,
-    1.178 without any. The order is lowered rather than that the highest exceeds `max_cutoff`.
+    order 12, 5 million give 1.199 nats per character so, 1.208 with the same cutoff for all orders,
+    1.178 without any. If the highest would exceed `max_cutoff`, the order is lowered instead.
     """
     kept = trie.kept
     for order in range(trie.order, 1, -1):
@@ -146,7 +146,7 @@ def choose_cutoffs(trie: Trie, max_ngrams: int, max_cutoff: int = MAX_CUTOFF) ->
 
 
 def _steepness(order: int, max_cutoff: int) -> list[Fraction]:
-    """Every rise of the cutoff from order to order that makes a difference, in ascending order."""
+    """Every distinct increase of the cutoff per order, ascending."""
     return sorted(
         {
             Fraction(cutoff, k)

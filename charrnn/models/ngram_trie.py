@@ -1,4 +1,4 @@
-"""Tries of counted n-grams, in memory or in a temporary file, and how several are joined.
+"""Tries of counted n-grams, in memory or in a temporary file; several are joined into one.
 
 Knows nothing of texts, of pruning or of probabilities.
 
@@ -18,17 +18,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.models.ngram_blocks import NOTHING, Array, Integers, Level
+from charrnn.arrays import Array, Integers
+from charrnn.models.ngram_blocks import EMPTY, Level
 
 MAX_CUTOFF = 63
-"""Counts up to this are told apart when it is decided which n-grams are pruned."""
+"""The highest possible cutoff of pruning: larger counts are not distinguished."""
 IN_MEMORY = 1 << 20
-"""A trie of more n-grams lies in a file."""
+"""A trie of more n-grams is kept in a file."""
 JOINED_BITS = 4
 MAX_JOINED = 1 << JOINED_BITS
-"""Most tries joined at once; a key has 48 bits for an n-gram, 4 for the number of its trie."""
+"""Maximum tries joined at once: a key has 4 bits for the number of its trie."""
 HISTOGRAM = 6
-"""Adjusted counts 0 to 4, and 5 or more, are told apart: what discounts are estimated from."""
+"""Bins of adjusted counts: 0 to 4, and 5 or more; discounts are estimated from them."""
 FIELDS = tuple(field.name for field in fields(Level))
 
 
@@ -40,7 +41,7 @@ class Trie:
         levels: of each order, read from a file at every access if the trie is large.
         kept: how many n-grams occur more than 0, ..., MAX_CUTOFF times (k, MAX_CUTOFF + 1).
         pruned: how many n-grams of adjusted count 0, ..., 4, more were pruned (k, HISTOGRAM).
-        missing: by how much a count may fall short, at most (k,): the sum of all cutoffs used.
+        missing: by how much a count may be too low, at most (k,): the sum of all cutoffs used.
     """
 
     levels: Sequence[Level]
@@ -60,11 +61,11 @@ class Trie:
         """The trie without the n-grams longer than `order`."""
         if order == self.order:
             return self
-        levels = _First(self.levels, order)
+        levels = _FirstLevels(self.levels, order)
         return Trie(levels, self.kept[:order], self.pruned[:order], self.missing[:order])
 
 
-class _First(Sequence[Level]):
+class _FirstLevels(Sequence[Level]):
     """The first levels of a trie."""
 
     def __init__(self, levels: Sequence[Level], order: int) -> None:
@@ -105,7 +106,7 @@ def make_trie(
     missing: Integers | None = None,
     in_memory: int | None = None,
 ) -> Trie:
-    """The trie of these levels; in a file if it has more n-grams than `in_memory`."""
+    """The trie of `levels`; in a file in `directory` if it has more n-grams than `in_memory`."""
     kept: list[Integers] = []
     found: list[Level] = []
     total = 0
@@ -132,13 +133,13 @@ def make_trie(
 def _kept(level: Level) -> Integers:
     """How many n-grams occur more than 0, 1, ... MAX_CUTOFF times."""
     seen = np.bincount(np.minimum(level.raw, MAX_CUTOFF + 1), minlength=MAX_CUTOFF + 2)
-    seen[1] += seen[0]  # those that occur beyond the part only
+    seen[1] += seen[0]  # those that occur only beyond this part
     seen[0] = 0
     return len(level) - np.cumsum(seen[:-1])
 
 
 def join(tries: Sequence[Trie], directory: Path | None = None) -> Trie:
-    """All n-grams of at most MAX_JOINED tries, their counts added up, to the lowest order."""
+    """All n-grams of at most MAX_JOINED tries, with summed counts, up to their lowest order."""
     assert 0 < len(tries) <= MAX_JOINED
     if len(tries) == 1:
         return tries[0]
@@ -162,13 +163,13 @@ def _joined(tries: Sequence[Sequence[Level]]) -> Iterator[Level]:
 def _union(
     levels: Sequence[Level], above: Sequence[Array], size: int
 ) -> tuple[int, list[npt.NDArray[np.uint32]]]:
-    """How many different n-grams the levels have, and the place of each among those, by level.
+    """The number of distinct n-grams in the levels, and the new index of each n-gram, by level.
 
     Parent, character and number of the level make one key. As each level is in ascending order,
     the number is enough to take the sorted keys apart again.
 
     Args:
-        above: where the parents of each level are now.
+        above: the new index of each parent, by level.
     """
     ends = np.cumsum([0, *map(len, levels)])
     keys = np.empty(ends[-1], np.uint64)
@@ -210,7 +211,7 @@ def _join_levels(
         for array, place in zip(arrays, places, strict=True):
             if len(array):
                 result[place] += array.astype(result.dtype, copy=False)
-        return result if largest or name == "raw" else NOTHING
+        return result if largest or name == "raw" else EMPTY
 
     return Level(
         moved("character"),

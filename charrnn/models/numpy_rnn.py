@@ -1,7 +1,7 @@
 """Inference of the recurrent network on a CPU, in NumPy. Knows nothing of training or of text.
 
 Three things make it fast. The input part of the first layer depends only on the character: it is a
-table with a row per character. Over T known characters only the recurrent products are sequential:
+table with a row per character. For T known characters only the recurrent products are sequential:
 the input parts of a whole layer are one matrix product. For one character, where the cell allows
 it, the input and recurrent parts of a higher layer are one product of a larger matrix.
 
@@ -21,7 +21,7 @@ from charrnn.models.cells import CELLS, CellState
 from charrnn.models.interface import LogProbabilities, Rows, Tokens, log_sum_exp
 
 CACHED_CELLS = 1 << 20
-"""This many float32 fit in a processor's second or third cache and leave room for the weights."""
+"""This many float32 fit in a processor's second or third cache together with the weights."""
 
 RNNState: TypeAlias = tuple[CellState, ...]
 """One cell state per layer."""
@@ -75,7 +75,7 @@ class NumpyRNN:
         """Read `tokens` (B,) -> log-probabilities (B, V), state."""
         states = [self._advance(0, self._table.take(tokens, 0), state[0])]
         for layer in range(1, self.architecture.layers):
-            states.append(self._step_up(layer, states[-1][0], state[layer]))
+            states.append(self._step_higher_layer(layer, states[-1][0], state[layer]))
         return self._predict(states[-1][0]), tuple(states)
 
     def forward(self, tokens: Tokens, state: RNNState) -> tuple[LogProbabilities, RNNState]:
@@ -124,7 +124,7 @@ class NumpyRNN:
             hidden[time] = state[0]
         return hidden, state
 
-    def _step_up(self, layer: int, below: Floats, state: CellState) -> CellState:
+    def _step_higher_layer(self, layer: int, below: Floats, state: CellState) -> CellState:
         """One step of a higher layer, from the hidden state (B, H) of the one below."""
         if self._cell.additive:
             both = np.concatenate((below, state[0]), -1).dot(self._stacked[layer])  # (B, G*H)
@@ -134,7 +134,7 @@ class NumpyRNN:
         return self._advance(layer, inputs, state)
 
     def _advance(self, layer: int, inputs: Floats, state: CellState) -> CellState:
-        recurrent: Floats = state[0].dot(self._recurrent[layer])  # quicker than @ for a small one
+        recurrent: Floats = state[0].dot(self._recurrent[layer])  # faster than @ if small
         if not self._cell.additive:
             recurrent += self._recurrent_bias[layer]
         return self._cell.step(inputs, recurrent, state)

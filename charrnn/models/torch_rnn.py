@@ -27,8 +27,8 @@ TorchState: TypeAlias = tuple[Tensor, ...]
 class Network(nn.Module):
     """Embedding, stacked recurrent layers, linear output.
 
-    Recurrent matrices start orthogonal, input matrices as Glorot & Bengio 2010, gate by gate;
-    a forget gate starts open.
+    Initialisation, gate by gate: recurrent matrices orthogonal, input matrices as in Glorot &
+    Bengio 2010, bias of a forget gate 1 (open).
     """
 
     def __init__(self, architecture: Architecture) -> None:
@@ -78,10 +78,10 @@ class Network(nn.Module):
         Args:
             tokens: ids.
             state: before the first one.
-            generator: of dropout; without it, torch's own. Threads that train in parallel
-                need one each: from a shared one they would draw in a random order.
+            generator: for dropout; None for torch's own. Threads that train in parallel
+                need one each: with a shared one, results would depend on timing.
         """
-        embedded = self.embedding(tokens.T)  # (T, B, E): time first is what the kernels want
+        embedded = self.embedding(tokens.T)  # (T, B, E): time first, as the kernels expect
         if generator is None:
             hidden, last = self._read(embedded, state)
         else:

@@ -1,7 +1,8 @@
-"""Whole files on disk: written atomically, one writer at a time. Knows nothing of their contents.
+"""Write files atomically and lock directories. Knows nothing of what the files contain.
 
-A write goes to a temporary file beside its target, which is synced and renamed over the target;
-then the directory is synced. Readers, and crashes at any instant, find the old file or the new one.
+A write goes to a temporary file in the directory of its target, which is synced and renamed over
+the target; then the directory is synced. At any instant, also after a crash, the target is either
+the old file or the new one.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ TEMPORARY_SUFFIX = ".partial"
 TEMPORARY = re.compile(r"(\.old)?\.(?P<target>.+)\.[0-9a-f]+" + re.escape(TEMPORARY_SUFFIX))
 """Names of temporary files: see `temporary_for` and `_replace_durably`."""
 WRITERS = ".writers"
-"""A file on which every process that writes in a shared directory holds a lock."""
+"""The lock file of a shared directory: every process that writes there holds a shared lock."""
 
 
 class OutputError(CharRNNError):
@@ -33,7 +34,7 @@ def explain(error: OSError) -> str:
 
 
 def temporary_for(target: Path) -> Path:
-    """A name beside `target` that no other writer uses, on this machine or another."""
+    """A path in the directory of `target` that no other writer uses, on this machine or another."""
     return target.with_name(f".{target.name}.{os.urandom(8).hex()}{TEMPORARY_SUFFIX}")
 
 
@@ -56,7 +57,7 @@ def write_atomically(path: Path, data: bytes) -> None:
             f"cannot write {path}: {explain(error)}; the previous file, if any, is intact: "
             "free some space or choose another place with --output"
         ) from error
-    finally:  # a signal's exception leaves nothing behind either
+    finally:  # also when a signal raises an exception
         with suppress(OSError):
             os.unlink(temporary)
 
@@ -82,9 +83,9 @@ def _write_durably(path: Path, data: bytes, mode: int | None) -> None:
 
 
 def _replace_durably(temporary: Path, target: Path) -> None:
-    """Rename `temporary` to `target`; where that cannot be made durable, undo it."""
+    """Rename `temporary` to `target`; undo it if it cannot be made durable."""
     old = temporary.with_name(f".old{temporary.name}")
-    with suppress(OSError):  # there is no old file, or a file system without hard links
+    with suppress(OSError):  # no old file, or no hard links on this file system
         platform.link(target, old)
     try:
         os.replace(temporary, target)
@@ -99,14 +100,14 @@ def _replace_durably(temporary: Path, target: Path) -> None:
 
 
 def make_directory(directory: Path) -> None:
-    """Create `directory` and its parents, and prove that files can be written there.
+    """Create `directory` and its parents, and check that files can be written there.
 
     Raises:
         OutputError: it is a file, or may not be created or written to.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=directory):  # without a name that a signal could leave
+        with tempfile.TemporaryFile(dir=directory):  # has no name that a signal could leave
             pass
     except OSError as error:
         raise OutputError(
@@ -115,9 +116,9 @@ def make_directory(directory: Path) -> None:
 
 
 def remove_stale_temporaries(directory: Path, targets: Collection[str]) -> None:
-    """Delete what killed writers of the files `targets` left in `directory`, and nothing else.
+    """Delete the temporary files that killed writers of `targets` left in `directory`.
 
-    Call it only while holding the directory: see `exclusive`.
+    Call it only while the directory is locked: see `exclusive`.
     """
     for target, leftover in _temporaries(directory):
         if target in targets:
@@ -134,15 +135,15 @@ def _temporaries(directory: Path) -> Iterator[tuple[str, Path]]:
 
 @contextmanager
 def shared(directory: Path) -> Iterator[None]:
-    """Write in `directory` while others may, too; first delete what killed writers left there.
+    """Write in `directory` together with others; first delete what killed writers left there.
 
-    Each writer shares a lock on one file, so a process that gets the lock alone knows that no other
-    one is writing. Process ids would not tell: machines and containers that share a directory have
-    their own. Nor would the age of a file: clocks jump, and a large text takes hours. Without such
-    locks, nothing is deleted.
+    Each writer holds a shared lock on one file, so a process that gets an exclusive lock knows that
+    no other one is writing. Process ids would not show that: machines and containers that share a
+    directory have separate ones. Nor would the age of a file: clocks jump, and a large text takes
+    hours. Where such locks are not supported, nothing is deleted.
     """
     with open(directory / WRITERS, "a+b") as file:
-        if platform.lock_alone(file.fileno()):
+        if platform.try_lock_exclusive(file.fileno()):
             for _, leftover in _temporaries(directory):
                 with suppress(OSError):
                     leftover.unlink()
@@ -152,7 +153,7 @@ def shared(directory: Path) -> Iterator[None]:
 
 @contextmanager
 def exclusive(directory: Path) -> Iterator[None]:
-    """Hold `directory` as its only writer; the lock of a process that is killed is released.
+    """Lock `directory` for one writer; the operating system releases the lock of a killed process.
 
     Raises:
         OutputError: another process holds it; the message gives its process id.

@@ -1,4 +1,4 @@
-"""Where runs are kept, and which one is meant. Knows names and paths; not what a model is."""
+"""Find runs and checkpoints on disk. Knows names and paths; not what a model is."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from charrnn.storage.tensor_file import REMEDY
 MODEL_FILE = "model.safetensors"
 RUNS = Path("checkpoints")
 LATEST = ".latest"
-"""In RUNS: the name of the run trained last. Kept by name: clocks jump and copies change times."""
+"""In RUNS: the name of the run trained last. A file, because modification times are unreliable:
+clocks jump and copies change them."""
 ENVIRONMENT_VARIABLE = "CHARRNN_CHECKPOINT"
 
 
@@ -20,7 +21,7 @@ def find_checkpoint(given: str | None) -> Path:
     """The checkpoint to use: `given`, else $CHARRNN_CHECKPOINT, else the run trained last.
 
     Raises:
-        CheckpointError: there is nothing at that path, or no way to tell which run is meant.
+        CheckpointError: nothing is at that path, or several runs could be meant.
     """
     named = given or os.environ.get(ENVIRONMENT_VARIABLE)
     if named:
@@ -45,7 +46,7 @@ def find_checkpoint(given: str | None) -> Path:
 
 
 def remember_latest(run: Path) -> None:
-    """Make `run` the default checkpoint, if it lies in RUNS."""
+    """Make `run` the default checkpoint, if it is in RUNS."""
     if run.parent.resolve() == RUNS.resolve():
         write_atomically(RUNS / LATEST, os.fsencode(f"{run.name}\n"))
 

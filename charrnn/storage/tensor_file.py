@@ -1,7 +1,8 @@
 """Arrays and a JSON description in one safetensors file, sealed with a SHA-256.
 
-Knows the file, not what the arrays mean. A file is data: reading one allocates no more than its
-own size, runs no code, and yields exactly the arrays that its description announces.
+Knows the file format, not what the arrays mean. A file is data: reading one
+allocates no more than its own size, runs no code, and yields exactly the arrays that its
+description announces.
 
 Layout (https://huggingface.co/docs/safetensors): 8 bytes of header length, the header in JSON, the
 arrays' bytes. The header's metadata has one key, `charrnn`: canonical JSON, with a field `sha256`
@@ -39,7 +40,7 @@ WRITERS = {1: "0.1"}
 """Format version -> the first charrnn that reads it."""
 METADATA_KEY = "charrnn"
 MAX_HEADER = 1 << 21
-"""In bytes. Parsed JSON can take 25 times the memory of its text; 50 MB do no harm."""
+"""In bytes. Parsed JSON can take 25 times the memory of its text; 50 MB are acceptable."""
 NO_DIGEST = "0" * 64
 SEAL = re.compile(rb'\\"sha256\\":\\"([0-9a-f]{64})\\"')
 DTYPES = {
@@ -51,7 +52,7 @@ DTYPES = {
     "U64": "uint64",
     "I64": "int64",
 }
-FOREIGN_SIGNATURES = (  # first bytes of files that people take for checkpoints
+FOREIGN_SIGNATURES = (  # first bytes of files that could be mistaken for checkpoints
     (b"PK", "a zip archive, perhaps a PyTorch .pt file; such files can run code when opened"),
     (b"\x80", "a pickle; such files can run code when opened"),
     (b"GGUF", "a GGUF file"),
@@ -68,7 +69,11 @@ def canonical_json(value: object) -> str:
 
 
 def encode(description: Description, arrays: Mapping[str, Array]) -> bytes:
-    """The bytes of a sealed file; equal contents give equal bytes."""
+    """The bytes of a sealed file; equal contents give equal bytes.
+
+    Raises:
+        CheckpointError: the description is too long.
+    """
     metadata = {METADATA_KEY: canonical_json({**description, "sha256": NO_DIGEST})}
     contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     unsealed = save(contiguous, metadata)
@@ -85,6 +90,7 @@ def write(path: Path, description: Description, arrays: Mapping[str, Array]) -> 
 
     Raises:
         OutputError: it cannot be written; an older file is intact.
+        CheckpointError: the description is too long; an older file is intact.
     """
     write_atomically(path, encode(description, arrays))
 
@@ -98,7 +104,7 @@ def read(path: Path, expected: Expectation) -> tuple[Description, dict[str, Arra
             may raise any CharRNNError for a description that it does not accept.
 
     Raises:
-        CheckpointError: it is no such file, or damaged, or its parts contradict each other.
+        CheckpointError: it is missing, not a sealed file, damaged or inconsistent.
     """
     data = _read_regular(path)
     try:
@@ -109,7 +115,7 @@ def read(path: Path, expected: Expectation) -> tuple[Description, dict[str, Arra
         _check_arrays(header, expected(description))
         return description, load(data)
     except (CharRNNError, SafetensorError, RecursionError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} is no usable checkpoint: {_one_line(error)}") from error
+        raise CheckpointError(f"{path} is not a usable checkpoint: {_one_line(error)}") from error
 
 
 def check_version(description: Description, kind: str) -> None:
@@ -129,14 +135,14 @@ def _one_line(error: Exception) -> str:
 
 
 def _read_regular(path: Path) -> bytes:
-    """The whole file; never waits on a pipe nor reads a device."""
+    """The whole file; never waits for a pipe or reads a device."""
     try:
         descriptor = os.open(path, READING)
         with open(descriptor, "rb") as file:
             mode = os.fstat(descriptor).st_mode
             if not stat.S_ISREG(mode):
                 kind = "a pipe" if stat.S_ISFIFO(mode) else "not a regular file"
-                raise CheckpointError(f"{path} is {kind}, no checkpoint; {REMEDY}")
+                raise CheckpointError(f"{path} is {kind}, not a checkpoint; {REMEDY}")
             return file.read(os.fstat(descriptor).st_size)
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {explain(error)}; {REMEDY}") from None
@@ -151,7 +157,7 @@ def _header_length(data: bytes) -> int:
 
 
 def foreign_kind(beginning: bytes) -> str | None:
-    """What a file that is not sealed is, by its first bytes; None if they say nothing."""
+    """The kind of an unsealed file, recognised by its first bytes; None if unknown."""
     kinds = (kind for signature, kind in FOREIGN_SIGNATURES if beginning.startswith(signature))
     return next(kinds, None)
 
@@ -165,7 +171,7 @@ def _check_seal(data: bytes, header_length: int) -> None:
     whole.update(NO_DIGEST.encode())
     whole.update(memoryview(data)[stop:])
     if whole.hexdigest().encode() != seals[0][1]:
-        raise CheckpointError("its SHA-256 does not fit: the file is damaged; copy it anew")
+        raise CheckpointError("its SHA-256 does not match: the file is damaged; copy it again")
 
 
 def strict_json(text: bytes | str) -> Any:
@@ -193,7 +199,7 @@ def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> float:
-    raise CheckpointError(f"its header holds {name}, which is no number")
+    raise CheckpointError(f"its header holds {name}, which is not a number")
 
 
 def _finite_float(text: str) -> float:
@@ -212,7 +218,7 @@ def _description(header: Any) -> Description:
 
 
 def _check_arrays(header: dict[str, Any], expected: Mapping[str, Specification]) -> None:
-    """Names, dtypes and shapes are those expected; the library checks them against the bytes."""
+    """Require the expected names, dtypes and shapes; the library checks them against the bytes."""
     found = {name: entry for name, entry in header.items() if name != "__metadata__"}
     if found.keys() != expected.keys():
         name = min(found.keys() ^ expected.keys())
@@ -225,6 +231,6 @@ def _check_arrays(header: dict[str, Any], expected: Mapping[str, Specification])
         actual = DTYPES.get(str(entry.get("dtype"))), entry.get("shape")
         if actual != (dtype, list(shape)):
             raise CheckpointError(
-                f"array {name!r} is {actual[0]} {actual[1]}, but its description means "
+                f"array {name!r} is {actual[0]} {actual[1]}, but its description requires "
                 f"{dtype} {list(shape)}"
             )

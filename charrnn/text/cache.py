@@ -28,22 +28,22 @@ from charrnn.text.vocabulary import EOS, CodePoints, Vocabulary
 CACHE_FORMAT = 2
 SUFFIX = ".ids"
 LIMIT = 8 << 30
-"""Bytes of all entries together; those unused for longest are removed first."""
+"""Bytes of all entries together; the least recently used are removed first."""
 ALIGNMENT = 64
 MAX_HEADER = 1 << 20
 """Bytes; the largest vocabulary needs half as many."""
 OLD_ENTRY = re.compile(r"[0-9a-f]{32}\.(npy|json)")
-"""Files of format 1, which everyone could read and nothing removed."""
+"""Files of format 1, which were readable by everyone and never removed."""
 
 
 def cache_directory() -> Path:
     """Where encoded corpora are kept: $CHARRNN_CACHE, else under the user's cache directory."""
-    if own := os.environ.get("CHARRNN_CACHE"):
-        return Path(own)
+    if named := os.environ.get("CHARRNN_CACHE"):
+        return Path(named)
     base = os.environ.get("XDG_CACHE_HOME")
     try:
         return (Path(base) if base else Path("~/.cache").expanduser()) / "charrnn"
-    except RuntimeError:  # a user without a home
+    except RuntimeError:  # a user without a home directory
         return Path(os.devnull) / "charrnn"
 
 
@@ -55,7 +55,7 @@ def cache_key(digest: str, min_count: int, vocabulary: Vocabulary | None) -> str
 
 
 def read_cache(key: str) -> tuple[Ids, Vocabulary] | None:
-    """What an earlier run encoded; anything odd about it counts as nothing there."""
+    """The ids and vocabulary of an entry; None if there is none, or it is damaged."""
     path = cache_directory() / f"{key}{SUFFIX}"
     with suppress(OSError, ValueError, LookupError, TypeError, RecursionError, VocabularyError):
         with path.open("rb") as file:
@@ -65,7 +65,7 @@ def read_cache(key: str) -> tuple[Ids, Vocabulary] | None:
         length, dtype = described["length"], np.dtype(vocabulary.dtype)
         if path.stat().st_size == len(header) + length * dtype.itemsize:
             ids = np.memmap(path, dtype, "r", len(header), (length,))
-            os.utime(path)  # last used now
+            os.utime(path)  # marks the entry as used just now
             return ids, vocabulary
     return None
 
@@ -73,14 +73,17 @@ def read_cache(key: str) -> tuple[Ids, Vocabulary] | None:
 def write_cache(
     key: str, blocks: Iterator[CodePoints], length: int, vocabulary: Vocabulary, keep: bool
 ) -> Ids:
-    """Encode `blocks` into the cache; what may not be kept, into a temporary file without a name.
+    """Encode `blocks` into the cache, or, if not `keep`, into a temporary file without a name.
 
     Args:
         key: the entry's name.
         blocks: code points, with END after each document.
         length: how many there are.
         vocabulary: what they are encoded with.
-        keep: whether the text may stay on disk: what came through a pipe may not.
+        keep: whether the text may stay on disk; text that came through a pipe may not.
+
+    Returns:
+        (length,) ids, as a memory map.
 
     Raises:
         CorpusError: there are more or fewer than `length`.
@@ -96,7 +99,7 @@ def write_cache(
                 _make_space(directory, size)
                 _write_entry(path, header, blocks, length, vocabulary)
                 return np.memmap(path, vocabulary.dtype, "r", len(header), (length,))
-        with tempfile.TemporaryFile() as file:  # the map outlives it
+        with tempfile.TemporaryFile() as file:  # the memory map stays valid after it is closed
             _write_ids(file, header, blocks, length, vocabulary)
             return np.memmap(file, vocabulary.dtype, "r", len(header), (length,))
     except OSError as error:
@@ -112,7 +115,7 @@ def _header(length: int, vocabulary: Vocabulary) -> bytes:
 
 
 def _open_cache() -> Path | None:
-    """The cache's directory, only for its user if it is new; None where there can be none."""
+    """The cache's directory, private if it is new; None if it cannot be created or written."""
     directory = cache_directory()
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
@@ -125,10 +128,10 @@ def _open_cache() -> Path | None:
 
 
 def _make_space(directory: Path, size: int) -> None:
-    """Remove the entries unused for longest, so that `size` more bytes stay within LIMIT.
+    """Remove the least recently used entries, so that `size` more bytes stay within LIMIT.
 
-    A run that has one of them mapped keeps it: on POSIX a file without a name lives as long as its
-    map does, and elsewhere the system refuses to remove it.
+    A run that has one of them mapped can go on reading it: on POSIX a removed file exists as long
+    as its memory map, and other systems refuse to remove it.
     """
     for path in directory.iterdir():
         if OLD_ENTRY.fullmatch(path.name):
@@ -167,7 +170,7 @@ def _write_ids(
 ) -> None:
     """Write an entry to an open file.
 
-    It is written, not filled into a map: on a full disk that would be a bus error.
+    Writing to a memory map instead would raise SIGBUS on a full disk.
     """
     written = 0
     file.write(header)

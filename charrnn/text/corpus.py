@@ -1,7 +1,7 @@
-"""A corpus: the documents that names stand for, encoded.
+"""Load and encode a corpus: a sequence of documents, each ended by EOS.
 
-Knows reading, the cache and the split; nothing of models or training. A corpus is a sequence of
-documents, each ended by EOS; text is kept exactly as it is.
+Combines reading, the cache and the split; knows nothing of models or training. Text is not
+normalised in any way.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from charrnn.text.vocabulary import (
 )
 
 MAX_NAMES = 3
-"""So many texts are named in an error."""
+"""At most this many texts are named in an error."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Corpus:
         vocabulary: what the ids mean.
         reading: how the text was read.
         digest: SHA-256 of the bytes read and of how they were read.
-        names: what was named on the command line.
+        names: the files and directories that were given.
     """
 
     ids: Ids
@@ -58,11 +58,11 @@ class Corpus:
         return count_id(self.ids, UNK)
 
     def documents(self) -> Documents:
-        """All of it, to be predicted; with EOS where lines are documents."""
+        """All documents, to be predicted; EOS is predicted too if lines are documents."""
         return documents_of([self.ids], self.reading.lines)
 
     def split(self, fraction: float, seed: int) -> Split:
-        """What to train on, and about `fraction` of it held out; `seed` chooses where it must."""
+        """Split into training text and about `fraction` held out, drawn by `seed` where needed."""
         split = split_lines if self.reading.lines else split_files
         return split(self.ids, fraction, seed)
 
@@ -73,13 +73,13 @@ def load_corpus(
     min_count: int = 1,
     vocabulary: Vocabulary | None = None,
 ) -> Corpus:
-    """Read and encode the corpora `names`, from the cache where they are known already.
+    """Read and encode the corpora `names`, or take them from the cache.
 
     Args:
-        names: files, directories, or `-`. A file is a document however it was named.
+        names: files, directories, or `-`. Each file is a document, named itself or not.
         reading: how to read them.
-        min_count: characters rarer than this become UNK; used where no vocabulary is given.
-        vocabulary: the one to encode with; without it, the corpus's own.
+        min_count: characters rarer than this become UNK; ignored if a vocabulary is given.
+        vocabulary: to encode with; None for the corpus's own.
 
     Raises:
         CorpusError: a text is missing, empty or badly encoded.

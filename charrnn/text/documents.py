@@ -1,6 +1,6 @@
 """Documents as spans of one array of ids.
 
-Knows ids and where documents begin and end; nothing of files, encodings or models.
+Knows ids and where documents begin and end; nothing of encodings or models.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from charrnn.text.vocabulary import EOS
 Ids: TypeAlias = npt.NDArray[Any]
 
 BLOCK = 1 << 20
-"""Ids looked at together."""
+"""Ids scanned at a time."""
 MAX_IN_MEMORY = 1 << 26
 """Bytes; a longer copy of ids is a memory map of a temporary file."""
 PIECE = 1000
-"""Less of a document says little: its first characters are predicted without their context."""
+"""Ids to take of a document, at least: the first ones are predicted with little context."""
 FEWEST_PIECES = 8
-"""Of a small selection the pieces are shorter, so that there are at least so many of them."""
+"""Pieces of a small selection are shorter than PIECE, so that there are at least this many."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Documents:
     Attributes:
         ids: (N,) ids.
         starts: (D,) where each document begins.
-        lengths: (D,) how many ids of it are predicted; its EOS is among them if it counts.
+        lengths: (D,) how many ids of it are predicted, including its EOS if that is predicted.
     """
 
     ids: Ids
@@ -44,19 +44,19 @@ class Documents:
 
     @property
     def characters(self) -> int:
-        """How many ids are predicted in all."""
+        """The total number of predicted ids."""
         return int(self.lengths.sum())
 
     def without_empty(self) -> Documents:
-        """Those of which anything is predicted."""
+        """The documents of which at least one id is predicted."""
         kept = self.lengths > 0
         return Documents(self.ids, self.starts[kept], self.lengths[kept])
 
-    def spread(self, characters: int) -> Documents:
-        """Beginnings of documents, evenly spread over all of them: at most so many ids in all.
+    def subsample(self, characters: int) -> Documents:
+        """A subsample of at most `characters` ids: beginnings of documents, evenly spread.
 
-        A long document gives in proportion to its length; of short ones, some are taken whole. The
-        same ids in the same order, if there are no more than `characters`.
+        A long document contributes in proportion to its length; of short ones, some are taken
+        whole. Everything, in the same order, if there are no more than `characters` ids.
         """
         if self.characters <= characters:
             return self
@@ -69,14 +69,14 @@ class Documents:
 def apportion(
     lengths: npt.NDArray[np.int64], fraction: float, offset: float
 ) -> npt.NDArray[np.int64]:
-    """How much to take of each document (D,), so that it is about `fraction` of every part of them.
+    """How many ids to take of each document (D,), about `fraction` of every part of the collection.
 
-    A long document gives its fraction. Of short ones so little would be of no use, so only some
-    give, up to PIECE ids each: systematic sampling, which visits all stretches of the collection
-    alike (Madow 1949).
+    A long document contributes its fraction. That would be too little of a short one, so only some
+    of those contribute, up to PIECE ids each, chosen by systematic sampling (Madow 1949), which
+    covers the collection evenly.
 
     Args:
-        lengths: (D,).
+        lengths: (D,) of the documents, in ids.
         fraction: of all of them together, at most 1.
         offset: in [0, 1): chooses among the short documents.
     """
@@ -90,7 +90,7 @@ def apportion(
 
 
 def count_id(ids: Ids, wanted: int) -> int:
-    """How many of `ids` are `wanted`. Scanned in blocks: memory is constant."""
+    """How many of `ids` are `wanted`. Scanned in blocks: extra memory is constant."""
     return sum(int(np.count_nonzero(block == wanted)) for block in _blocks(ids))
 
 
@@ -100,7 +100,7 @@ def find_id(ids: Ids, wanted: int) -> npt.NDArray[np.int64]:
 
 
 def find_id_blocks(ids: Ids, wanted: int) -> Iterator[npt.NDArray[np.int64]]:
-    """The same in parts; none of them is empty."""
+    """The positions that `find_id` gives, in non-empty parts."""
     for number, block in enumerate(_blocks(ids)):
         found = np.flatnonzero(block == wanted)
         if len(found):
@@ -114,7 +114,7 @@ def _blocks(ids: Ids) -> Iterator[Ids]:
 def copy_spans(
     ids: Ids, starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64]
 ) -> Ids:
-    """The spans ids[start:stop], which ascend and do not overlap, one after the other.
+    """The ascending, disjoint spans ids[start:stop], concatenated.
 
     Raises:
         OutputError: there is no space for a temporary file.
@@ -124,7 +124,7 @@ def copy_spans(
     if length * ids.itemsize <= MAX_IN_MEMORY:
         return np.concatenate([np.empty(0, ids.dtype), *blocks])
     try:
-        with tempfile.TemporaryFile() as file:  # the map outlives it
+        with tempfile.TemporaryFile() as file:  # the memory map stays valid after it is closed
             for block in blocks:
                 file.write(block.tobytes())
             file.flush()
@@ -137,7 +137,7 @@ def copy_spans(
 
 
 def _blocks_within(ids: Ids, edges: npt.NDArray[np.int64]) -> Iterator[Ids]:
-    """What lies between edges 0 and 1, 2 and 3, ...: no object per span, as there may be millions.
+    """The ids between edges 0 and 1, 2 and 3, ...; no object per span, as there may be millions.
 
     A position is inside where the number of edges up to it is odd.
     """
@@ -149,18 +149,21 @@ def _blocks_within(ids: Ids, edges: npt.NDArray[np.int64]) -> Iterator[Ids]:
 
 
 def training_documents(ids: Ids, seams: npt.NDArray[np.int64]) -> Documents:
-    """The documents, or beginnings of documents, in a training text; EOS counts as part of each.
+    """The documents, or beginnings of documents, in a training text, with their EOS.
 
     Args:
         ids: (N,), N > 0.
-        seams: (J,) where a document begins although no EOS stands before it.
+        seams: (J,) positions where a document begins without an EOS before it.
     """
     starts = np.unique(np.concatenate([[0], find_id(ids[:-1], EOS) + 1, seams])).astype(np.int64)
     return Documents(ids, starts, np.diff(np.append(starts, len(ids))))
 
 
 def documents_of(pieces: Sequence[Ids], with_eos: bool) -> Documents:
-    """The documents in `pieces`, id arrays in which EOS ends each one; the last may lack it."""
+    """The documents in the id arrays `pieces`; EOS ends each document, the last may lack it.
+
+    `with_eos`: whether EOS is to be predicted.
+    """
     ids = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
     edges = np.cumsum([0, *(len(piece) for piece in pieces)])
     ends = find_id(ids, EOS)

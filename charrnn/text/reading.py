@@ -1,4 +1,4 @@
-"""Files, directories and standard input -> code points, with a mark after each document.
+"""Read files, directories and standard input as code points, with END after each document.
 
 Knows encodings, lines and what kind of file a name stands for; nothing of ids or vocabularies.
 Everything is streamed: memory does not grow with the text.
@@ -38,7 +38,7 @@ BYTE_ORDER_MARKS = (  # the longer first: UTF-32's little-endian mark begins wit
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 ERRORS = ("strict", "replace")
-"""Refuse bytes that are not text, or read them as U+FFFD."""
+"""Refuse bytes that are not text, or replace them by U+FFFD."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,10 @@ class Reading:
         lines: each non-empty line is a document, without its newline (LF or CRLF); otherwise
             each file is one.
         encoding: a Python codec; with "utf-8" a byte-order mark overrules it.
-        errors: what becomes of bytes that are not text: a member of ERRORS.
+        errors: how bytes that are not text are handled: a member of ERRORS.
+
+    Raises:
+        CorpusError: there is no such text encoding.
     """
 
     lines: bool = False
@@ -58,7 +61,7 @@ class Reading:
 
     def __post_init__(self) -> None:
         try:
-            "a".encode(self.encoding)  # refuses codecs that are not of text: rot13, base64
+            "a".encode(self.encoding)  # refuses codecs that are not text encodings: rot13, base64
             codecs.getincrementaldecoder(self.encoding)
         except (LookupError, ValueError):
             raise CorpusError(
@@ -69,7 +72,7 @@ class Reading:
 class Source:
     """One text's bytes, which can be read more than once.
 
-    A regular file is opened for each reading, and read up to the length it had at first: a
+    A regular file is opened for each pass, and read up to the length it had at first, so a
     thousand of them need one descriptor. A pipe is spooled to a temporary file.
 
     Raises:
@@ -81,11 +84,11 @@ class Source:
         self._path = name
         self._digest: str | None = None
         self._spool: BinaryIO | None = None
-        with self._explained():
+        with self._naming_source():
             self._length = self._prepare(name)
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _naming_source(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
@@ -95,7 +98,7 @@ class Source:
             ) from None
 
     def _prepare(self, name: str) -> int:
-        """Spool what can be read only once; the text's length in bytes."""
+        """Spool a text that can be read only once; return its length in bytes."""
         if name == "-":
             self._spool = _spool(standard_input())
             return self._spool.tell()
@@ -111,11 +114,11 @@ class Source:
 
     @property
     def spooled(self) -> bool:
-        """Whether the text came through a pipe, so that it is nowhere on disk under a name."""
+        """Whether the text came through a pipe, so that no named file contains it."""
         return self._spool is not None
 
     def close(self) -> None:
-        """Delete what was spooled."""
+        """Delete the spooled text, if any."""
         if self._spool is not None:
             self._spool.close()
 
@@ -124,7 +127,7 @@ class Source:
         with ExitStack() as stack:
             file = self._spool
             if file is None:
-                with self._explained():
+                with self._naming_source():
                     file = stack.enter_context(open(self._path, "rb"))
             file.seek(0)
             yield from self._checked(file)
@@ -163,11 +166,11 @@ class Source:
 def decode(
     blocks: Iterable[bytes], name: str, encoding: str, errors: str = "strict"
 ) -> Iterator[str]:
-    """The text of `blocks`, each part as soon as its bytes are there.
+    """Decode `blocks`; each part of the text is yielded as soon as its bytes have arrived.
 
     Args:
         blocks: the bytes of one text from the beginning.
-        name: what an error calls the text.
+        name: of the text, for error messages.
         encoding: a Python codec; with "utf-8" a byte-order mark overrules it.
         errors: a member of ERRORS.
 
@@ -177,7 +180,7 @@ def decode(
     if encoding.lower().replace("_", "-") in {"utf-8", "utf8"}:
         encoding, blocks = _recognise_mark(iter(blocks))
     decoder = codecs.getincrementaldecoder(encoding)(errors)
-    end = 0  # of the bytes decoded so far, and so of those that an error shows
+    end = 0  # offset of the end of `block`
     try:
         for block in chain(blocks, [b""]):
             end += len(block)
@@ -199,7 +202,7 @@ def decode(
 def _recognise_mark(blocks: Iterator[bytes]) -> tuple[str, Iterator[bytes]]:
     """The encoding that a byte-order mark announces, else UTF-8; and all the blocks.
 
-    Only as many blocks are waited for as it takes to tell.
+    Reads no more blocks than needed to decide, as each may have to be waited for.
     """
     beginning = b""
     for block in blocks:
@@ -215,21 +218,22 @@ def line_batches(
 ) -> Iterator[list[str]]:
     """The lines of a file, or of standard input ("-"), without their ends (LF or CRLF).
 
-    A batch holds the lines that one read completed, so a line of standard input is there as soon as
-    its end has been read, and many together where they wait. Time is linear.
+    A batch has the lines that one read completed, so a line of standard input is available as soon
+    as its end has arrived, and waiting lines come together. Time is linear.
 
     Raises:
         CorpusError: there is no such text, or it is not in that encoding.
     """
     if name == "-":
-        yield from _split_lines(decode(_arriving(standard_input()), STDIN, encoding, errors))
+        blocks = _unbuffered_blocks(standard_input())
+        yield from _split_lines(decode(blocks, STDIN, encoding, errors))
         return
     with closing(Source(name)) as source:
         yield from _split_lines(decode(source.blocks(), source.name, encoding, errors))
 
 
 def _split_lines(texts: Iterable[str]) -> Iterator[list[str]]:
-    pieces: list[str] = []  # of a line whose end has not been read; joined once
+    pieces: list[str] = []  # of an unfinished line; joined only once, when its end is read
     for text in texts:
         complete, newline, rest = text.rpartition("\n")
         if newline:
@@ -241,8 +245,8 @@ def _split_lines(texts: Iterable[str]) -> Iterator[list[str]]:
         yield [last]
 
 
-def _arriving(stream: BinaryIO) -> Iterator[bytes]:
-    """The bytes of a stream as they come, without waiting for a block to be full."""
+def _unbuffered_blocks(stream: BinaryIO) -> Iterator[bytes]:
+    """The bytes of a stream as they arrive, without waiting for full blocks."""
     try:
         while block := stream.read1(BLOCK):  # type: ignore[attr-defined]
             yield block
@@ -271,7 +275,7 @@ def _spool(stream: BinaryIO) -> BinaryIO:
 
 
 def find_sources(names: Sequence[str]) -> list[Source]:
-    """The texts that `names` stand for: files, `-`, or the *.txt files of a directory, sorted.
+    """The texts named: files, `-`, or the *.txt files of a directory, sorted.
 
     Naming a directory's files one by one, in that order, is the same as naming the directory.
 
@@ -282,7 +286,7 @@ def find_sources(names: Sequence[str]) -> list[Source]:
         sources = [
             opened.enter_context(closing(Source(file))) for name in names for file in _files(name)
         ]
-        opened.pop_all()  # nothing has failed: the caller closes them
+        opened.pop_all()  # no error: now the caller must close them
         return sources
 
 
@@ -311,8 +315,8 @@ def _ended_file(blocks: Iterator[CodePoints]) -> Iterator[CodePoints]:
 
 
 def _ended_lines(blocks: Iterator[CodePoints]) -> Iterator[CodePoints]:
-    last = END  # the character before the block: an END here makes an empty first line no document
-    held = np.empty(0, np.uint32)  # a carriage return whose newline may begin the next block
+    last = END  # the character before the block; END: an empty first line is no document
+    held = np.empty(0, np.uint32)  # a final carriage return; its newline may come next
     for raw in blocks:
         block = np.concatenate([held, raw])
         held = block[-1:][block[-1:] == CARRIAGE_RETURN]

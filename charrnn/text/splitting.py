@@ -1,6 +1,6 @@
-"""What of a corpus is trained on and what is held out. Knows ids only.
+"""Split a corpus into training text and held-out text. Knows ids only.
 
-Both parts have about the proportions of the whole, however its files were named.
+Both parts represent all documents in proportion, whether files or a directory were named.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from charrnn.arrays import Integers
 from charrnn.text.documents import (
     Documents,
     Ids,
@@ -21,37 +21,34 @@ from charrnn.text.documents import (
 )
 from charrnn.text.vocabulary import EOS
 
-Positions = npt.NDArray[np.int64]
-
 
 @dataclass(frozen=True)
 class Split:
-    """A corpus in two.
+    """A corpus in two parts.
 
     Attributes:
-        training: (N,) ids to train on. EOS stands at the end of every document that is there to
-            its end, and nowhere else.
-        seams: (J,) where in `training` a document begins that has no EOS before it, because the
-            end of the document before is held out.
+        training: (N,) ids to train on. EOS ends every document whose end is not held out.
+        seams: (J,) positions in `training` where a document begins without an EOS before it,
+            because the end of the preceding document is held out.
         held_out: the rest, as spans of the corpus.
     """
 
     training: Ids
-    seams: Positions
+    seams: Integers
     held_out: Documents
 
 
 def split_files(ids: Ids, fraction: float, seed: int) -> Split:
-    """Hold out the end of each document, or, of short documents, some by `seed`.
+    """Hold out the end of each document or, if documents are short, of some drawn by `seed`.
 
-    A document whose share is long enough to be of use gives the last `fraction` of itself: so does
-    a single document in any case. Of shorter ones only some, drawn by the seed and evenly spread,
-    give their last PIECE ids, or all if they have no more: see `apportion`.
+    Of a document whose share is long enough, and of a single document, the last `fraction`
+    is held out. Of shorter ones only some, drawn by the seed and evenly spread, contribute their
+    last PIECE ids, or all if they have no more: see `apportion`.
 
     Args:
         ids: (N,) documents, each ended by EOS.
         fraction: how much of them is held out.
-        seed: of the choice.
+        seed: chooses among short documents.
     """
     stops = find_id(ids, EOS) + 1
     starts = np.concatenate([[0], stops[:-1]])
@@ -73,8 +70,8 @@ def split_lines(ids: Ids, fraction: float, seed: int) -> Split:
 
     Args:
         ids: (N,) lines, each ended by EOS, which counts as a character of it.
-        fraction: how many of the lines are held out, one at least if it is not 0.
-        seed: of the choice.
+        fraction: of the lines that are held out, at least one if it is not 0.
+        seed: chooses the lines.
     """
     drawn = draw_lines(count_id(ids, EOS), fraction, seed)
     starts, stops = find_lines(ids, drawn)
@@ -83,24 +80,24 @@ def split_lines(ids: Ids, fraction: float, seed: int) -> Split:
     return Split(training, np.empty(0, np.int64), Documents(ids, starts, stops - starts))
 
 
-def draw_lines(count: int, fraction: float, seed: int) -> Positions:
-    """Some of the numbers 0 to `count` - 1, ascending: one from each of as many equal stretches.
+def draw_lines(count: int, fraction: float, seed: int) -> Integers:
+    """A `fraction` of the numbers 0 to `count` - 1, ascending: one from each of equal intervals.
 
-    So a sorted list gives lines from its beginning to its end, and a repeating pattern of lines
-    cannot coincide with the choice.
+    So lines of a sorted list come from all of it, and a periodic pattern of lines cannot coincide
+    with the choice.
     """
     wanted = min(count - 1, max(1, round(fraction * count))) if fraction else 0
     edges = np.arange(wanted + 1) * count // max(1, wanted)
     return np.random.default_rng(seed).integers(edges[:-1], edges[1:])
 
 
-def find_lines(ids: Ids, numbers: Positions) -> tuple[Positions, Positions]:
+def find_lines(ids: Ids, numbers: Integers) -> tuple[Integers, Integers]:
     """Where the lines with these ascending `numbers` begin and end.
 
-    The ends of all lines are not held at once: a list may have a hundred million.
+    The ends of all lines are never in memory together: a list may have a hundred million.
     """
     found = [np.empty((2, 0), np.int64)]
-    line, start = 0, 0  # the number and the beginning of the line at the block's beginning
+    line, start = 0, 0  # number and start of the first line that ends in the block
     for ends in find_id_blocks(ids, EOS):
         starts = np.concatenate([[start], ends[:-1] + 1])
         here = numbers[slice(*np.searchsorted(numbers, [line, line + len(ends)]))] - line

@@ -1,4 +1,4 @@
-"""Characters <-> ids, with UNK for what is unknown and EOS for where a text ends.
+"""Map characters to ids and back, with UNK for unknown characters and EOS for the end of a text.
 
 Knows nothing of files, models or probabilities. A character is a Unicode code point.
 """
@@ -20,7 +20,7 @@ EOS = 1
 SPECIALS = ("<UNK>", "<EOS>")
 LAST_CODE_POINT = 0x10FFFF
 MAX_CHARACTERS = 65_534
-"""With UNK and EOS an id fits 16 bits, and the output layer stays within reason."""
+"""With UNK and EOS an id fits 16 bits, and the output layer stays small enough."""
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 CodePoints = npt.NDArray[np.uint32]
@@ -113,7 +113,7 @@ def code_points(text: str) -> CodePoints:
 def count_code_points(blocks: Iterable[CodePoints]) -> npt.NDArray[np.int64]:
     """How often each code point occurs in `blocks`, indexed by code point: one streaming pass.
 
-    One more entry than Unicode has code points counts the ends of documents.
+    The last entry, beyond Unicode's code points, counts the ends of documents.
     """
     counts = np.zeros(LAST_CODE_POINT + 2, np.int64)
     for block in blocks:

@@ -1,1 +1,1 @@
-"""Training of the recurrent network: settings, data order, optimisation, resumable state."""
+"""Training: settings, data order, optimisation, the mixture, resumable state."""

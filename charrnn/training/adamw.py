@@ -1,7 +1,7 @@
-"""AdamW, the optimiser of all that Muon does not train. Knows nothing of models or schedules.
+"""AdamW, the optimiser of the parameters that Muon does not train. Knows no models or schedules.
 
-Loshchilov & Hutter 2019, algorithm 2. Written out because making a `torch.optim` optimiser imports
-torch's compiler: 2 s of processor time before the first step (tests/benchmarks/README.md).
+Loshchilov & Hutter 2019, algorithm 2. Implemented here because creating a `torch.optim` optimiser
+imports torch's compiler: 2 s of processor time before the first step (tests/benchmarks/README.md).
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ class AdamW:
     """Adam with decoupled weight decay of matrices; vectors do not decay.
 
     Args:
-        parameters: what is trained.
-        rate: of learning; may be changed between steps.
-        betas: shares of the past in the running means of gradients and of their squares.
-        weight_decay: per unit of rate.
+        parameters: to train.
+        rate: learning rate; may be changed between steps.
+        betas: decay rates of the running means of gradients and of their squares.
+        weight_decay: decoupled; multiplied by the learning rate.
 
     Attributes:
         steps: updates so far.

@@ -1,9 +1,9 @@
-"""The order in which training reads its text. Knows ids only, not models.
+"""Cut the training text into batches, in the order of training. Knows ids only, not models.
 
-Every batch is a pure function of the seed and its number, so a run resumes at any batch with no
-generator's state to keep.
+Every batch is a pure function of the seed and its number, so a run can resume at any batch
+without a saved random state.
 
-Axes: B texts side by side, T positions.
+Axes: B rows (texts read in parallel), T positions.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from charrnn.text.documents import Ids, find_id, training_documents
 from charrnn.text.vocabulary import EOS
 
 IGNORED = -1
-"""A target that is padding."""
+"""The target at padding positions."""
 START_SEARCH = 4096
-"""How far beyond a random position the beginning of a line is looked for."""
+"""The beginning of a line is searched within so many characters of a random position."""
 BEGINNING_EVERY = 64
-"""Where no line begins nearby, a document's beginning is shown about once in so many batches."""
+"""If no line begins nearby, each document's beginning is shown once in so many batches, about."""
 POOL_BATCHES = 64
 """Lines are sorted by length within pools of about this many batches."""
 MAX_ROWS = 1024
@@ -38,8 +38,8 @@ class Batch:
     Attributes:
         inputs: (B, T) ids.
         targets: (B, T) the id after each input, or IGNORED.
-        fresh: (B,) whether a row starts with a zero state. Otherwise it goes on where the same row
-            of the batch before ended.
+        fresh: (B,) whether a row starts with a zero state. Otherwise it continues the same row of
+            the previous batch.
     """
 
     inputs: npt.NDArray[np.int64]
@@ -60,23 +60,23 @@ class Batches(Protocol):
         """How many batches read the text once."""
 
     def __getitem__(self, number: int) -> Batch:
-        """Batch `number`, from 0 on without end."""
+        """Batch `number`, 0 or more; there is no last one."""
 
 
 class StreamBatches:
-    """Long documents: rows read the text side by side, each going on where it ended.
+    """Batches of long documents: each row continues where it ended in the previous batch.
 
-    The first row shows beginnings instead: each time from another line's or document's first
-    character, after EOS and with a zero state, as an unprimed sample or a score begins.
+    The first row is an exception: in each batch it starts at the beginning of another line or
+    document, after EOS and with a zero state, as a sample without prime or a score does.
 
     Args:
-        ids: (N,) ids of the training text; two at least.
+        ids: (N,) ids of the training text, at least two.
         newline: the id of the newline character, or None if the vocabulary has none.
         batch: B.
         chunk: T.
-        seed: of the choice of beginnings.
-        seams: (J,) where a document begins without an EOS before it: its first character is read
-            after EOS all the same.
+        seed: chooses the beginnings.
+        seams: (J,) positions where a document begins without an EOS before it; its first
+            character is read after EOS nevertheless.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class StreamBatches:
         return len(self._ids) / (self._streams * self._chunk)
 
     def __getitem__(self, number: int) -> Batch:
-        """Batch `number`: at the text's end a row goes on at its beginning."""
+        """Batch `number`; at the end of the text a row continues at its beginning."""
         first = self._offsets + number * self._chunk
         fresh = np.full(self._streams, number == 0)
         after_eos = fresh
@@ -122,8 +122,8 @@ class StreamBatches:
     def _first_row(self, number: int) -> tuple[int, bool]:
         """A random position, and whether a line or a document begins there.
 
-        Where no line begins near it, each document's beginning is shown in one of BEGINNING_EVERY
-        batches; in the others, a stretch from anywhere.
+        If no line begins near it, each document's beginning is chosen in one of BEGINNING_EVERY
+        batches, and in the others the random position itself.
         """
         random = np.random.default_rng((self._seed, number))
         near = int(random.integers(len(self._ids)))
@@ -136,7 +136,7 @@ class StreamBatches:
         return near, False
 
     def _beginning_near(self, near: int) -> int | None:
-        """The first beginning of a line beyond `near`; from the last line on, the text's own."""
+        """The first beginning of a line after `near`; 0 if `near` is in the last line."""
         found = self._first_beginning(near + 1, near + START_SEARCH)
         in_last_line = near + START_SEARCH >= len(self._ids)
         if found is None and in_last_line:
@@ -145,7 +145,7 @@ class StreamBatches:
         return found
 
     def _first_beginning(self, low: int, high: int) -> int | None:
-        """Where from `low` to before `high` the first line or document begins, if any does."""
+        """The first position in [low, high) where a line or document begins, if any does."""
         found = self._documents[slice(*np.searchsorted(self._documents, [low, high]))][:1].tolist()
         if self._newline is not None:
             part = self._ids[low - 1 : high]
@@ -155,14 +155,15 @@ class StreamBatches:
 
 
 class LineBatches:
-    """Short documents: every row is one, from EOS and a zero state; each epoch in a new order.
+    """Batches of short documents, one per row, in a new order in each epoch.
 
-    Rows of a batch have about the same length; a long line goes on through several batches.
+    Each begins with EOS and a zero state. Rows of a batch have similar lengths; a long line
+    continues through several batches.
 
     Args:
         ids: (N,) ids of the training text, every document ended by EOS.
         batch, chunk: B * T is about the number of characters in a batch.
-        seed: of the order.
+        seed: of the random order.
     """
 
     def __init__(self, ids: Ids, batch: int, chunk: int, seed: int) -> None:
@@ -175,7 +176,7 @@ class LineBatches:
         self._seed = seed
         self._epoch = -1
         self._plan: list[tuple[npt.NDArray[np.int64], int]] = []
-        self._firsts = [0]  # number of each epoch's first batch, as far as known
+        self._firsts = [0]  # number of each epoch's first batch, for the epochs prepared so far
 
     @property
     def per_epoch(self) -> float:
@@ -192,7 +193,7 @@ class LineBatches:
                 return self._batch(*self._plan[number - self._firsts[epoch]])
 
     def _prepare(self, epoch: int) -> None:
-        """Make the plan of `epoch`, and so learn where the next one begins."""
+        """Make the plan of `epoch`, and note the number of the next epoch's first batch."""
         if epoch != self._epoch:
             self._plan = self._make_plan(epoch)
             self._epoch = epoch
@@ -223,7 +224,7 @@ class LineBatches:
         begin = 0
         while begin < len(members):
             ahead = widths[begin : begin + MAX_ROWS]
-            sizes = ahead * np.arange(1, len(ahead) + 1)  # of so many rows: the last is the widest
+            sizes = ahead * np.arange(1, len(ahead) + 1)  # if the i-th row is the last
             rows = max(1, int(np.searchsorted(sizes, self._budget, "right")))
             groups.append(members[begin : begin + rows])
             begin += rows

@@ -1,4 +1,4 @@
-"""How long a run has taken, all its sessions together. Knows nothing of steps or budgets."""
+"""Measure how long a run has taken in all its sessions. Knows nothing of steps or budgets."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ class Clock:
     earlier: float = 0.0
 
     def elapsed(self) -> float:
-        """Seconds of the whole run so far."""
+        """Seconds that the run has taken so far, all sessions together."""
         return self.earlier + time.monotonic() - self.started

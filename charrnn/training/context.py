@@ -1,4 +1,4 @@
-"""What every run has, with a network or without: request, data, clock, events; it saves a model.
+"""What every run needs, with a network or without: request, data, clock, events, saving a model.
 
 Knows nothing of how a model is trained.
 """
@@ -29,13 +29,13 @@ MAX_NAMES = 100
 
 @dataclass(frozen=True)
 class Context:
-    """What every run has.
+    """What every run needs.
 
     Attributes:
-        request: what was asked for.
-        data: what it is trained on.
+        request: the command's options.
+        data: the corpus, split for training.
         clock: of the whole run.
-        emit: where events go.
+        emit: receives the events.
     """
 
     request: TrainingRequest
@@ -44,7 +44,7 @@ class Context:
     emit: Emitter
 
     def start_facts(self, settings: Settings) -> dict[str, Any]:
-        """What a start event says of request and corpus."""
+        """The fields of a start event that describe the request and the corpus."""
         corpus = self.data.corpus
         return {
             "checkpoint": str(self.request.output),
@@ -97,19 +97,19 @@ class Context:
         }
 
     def saved(self, step: int) -> CheckpointEvent:
-        """The event of a model that was saved."""
+        """The event that reports a saved model."""
         return CheckpointEvent(step, str(self.request.output / MODEL_FILE))
 
     def done(
         self, step: int, best_step: int, loss: float | None, figures: Mapping[str, float | None]
     ) -> DoneEvent:
-        """The event of a finished run.
+        """The event that reports a finished run.
 
         Args:
-            step: updates in all.
-            best_step: after which the network was best.
+            step: number of updates.
+            best_step: the step with the lowest validation loss.
             loss: of the network, in nats per character.
-            figures: of the mixture, which take its place.
+            figures: of the mixture, in nats per character; they replace `loss`.
         """
         values = {"nats_per_character": loss, **figures}
         output, seconds = str(self.request.output), self.clock.elapsed()

@@ -1,4 +1,4 @@
-"""A corpus made ready for training: what is trained on, what is held out, in which order.
+"""Prepare a corpus for training: split it, and cut the training text into batches.
 
 Knows nothing of budgets, files or how a run proceeds.
 """
@@ -27,22 +27,22 @@ from charrnn.training.trainer import Trainer
 
 VALIDATION_CHARACTERS = 5_000
 MAX_VALIDATION = 0.1
-"""By default so many characters are held out, but at most this fraction of the text, and at least
+"""By default VALIDATION_CHARACTERS are held out, but at most this fraction of the text and at least
 DEFAULTS.validation of it."""
 MIN_CHARACTERS = 16
-"""A shorter training text is refused: there is nothing to predict from."""
+"""A shorter training text is refused: it is too little to learn from."""
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """A corpus made ready.
+    """A corpus prepared for training.
 
     Attributes:
-        corpus: all of it.
-        training: (N,) ids that are trained on.
-        seams: (J,) where in `training` a document begins without an EOS before it.
+        corpus: the whole corpus.
+        training: (N,) ids to train on.
+        seams: (J,) positions in `training` where a document begins without an EOS before it.
         validation: the documents, or parts of documents, that are held out.
-        held_out: the fraction of the corpus that they are meant to be.
+        held_out: the fraction of the corpus that was to be held out.
     """
 
     corpus: Corpus
@@ -63,7 +63,7 @@ class TrainingData:
         return int(self.corpus.vocabulary.encode("\n")[0]) or None
 
     def trainer(self, settings: Settings, device: str) -> Trainer:
-        """A network and all that trains it, before the first step."""
+        """A new network with its optimisers, before the first step."""
         architecture = network_architecture(settings, len(self.corpus.vocabulary))
         return Trainer(settings, architecture, self.batches(settings), device)
 
@@ -74,9 +74,9 @@ def prepare_data(
     """Split `corpus` for training.
 
     Args:
-        corpus: what to split.
-        validation: the fraction to hold out; None: as the corpus's length suggests.
-        seed: chooses what is held out of lines and of short documents.
+        corpus: to split.
+        validation: the fraction to hold out; None: `validation_for` the corpus's length.
+        seed: chooses which lines or short documents are held out.
 
     Raises:
         CorpusError: it is too short.
@@ -96,10 +96,10 @@ def prepare_data(
 
 
 def validation_for(characters: int) -> float:
-    """The fraction of a corpus of so many characters that is held out by default.
+    """The fraction of a corpus of `characters` that is held out by default.
 
-    What is held out would have taught the most about what follows it, so it is as little as gives
-    a usable figure (tests/benchmarks/README.md); of a short text, that is more of it.
+    Held-out text is lost for training, so it is only as much as gives a usable validation loss
+    (tests/benchmarks/README.md): a larger fraction of a shorter text.
     """
     wanted = VALIDATION_CHARACTERS / max(1, characters)
     return float(f"{min(MAX_VALIDATION, max(DEFAULTS.validation, wanted)):.2g}")
@@ -110,7 +110,7 @@ def changed_since_v1(data: TrainingData, settings: Settings) -> str | None:
 
     That version held out the last lines, and the end of each corpus named; it showed a newline
     before EOS as the beginning of a line, and the beginning of a text without newlines in every
-    batch. To be asked before the digests are compared: that of several files named has changed too.
+    batch. Call it before the digests are compared: that of several files has changed too.
     """
     if data.corpus.reading.lines:
         return "which lines are held out has changed" if data.held_out else None
@@ -122,7 +122,7 @@ def changed_since_v1(data: TrainingData, settings: Settings) -> str | None:
 
 
 def _has_close_lines(ids: Ids, newline: int | None) -> bool:
-    """Whether from every position the next beginning of a line is near, and no document ends."""
+    """Whether a line begins within START_SEARCH of every position, and no document ends."""
     if newline is None:
         return False
     begins = find_id(ids[:-1], newline) + 1

@@ -1,6 +1,7 @@
-"""Events of a run into its `log.jsonl` and to whoever watches. Neither can stop a run's saving.
+"""Write the events of a run to its `log.jsonl` and pass them to a listener.
 
-Knows files and functions of events; not what happens in a run.
+An error of either is marked as a ListenerError, so that the run can be saved before it is reported.
+Knows nothing of what happens in a run.
 """
 
 from __future__ import annotations
@@ -17,16 +18,16 @@ from charrnn.training.events import Event, OnEvent, as_json
 
 
 class ListenerError(Exception):
-    """An event could not be logged or shown; the cause is the error that says why."""
+    """An event could not be logged or shown; `__cause__` is the original error."""
 
 
 class RunLog:
-    """The log of a run, one JSON object a line, added to by every session.
+    """The log of a run, one JSON object a line; every session appends to it.
 
     Args:
-        file: opened to append to.
-        replace: whether the lines that are there belong to a run that this one replaces. They are
-            kept, and new ones held back, until `commit`.
+        file: opened for appending.
+        replace: whether the existing lines belong to a run that this one replaces. They are kept,
+            and new ones are held in memory, until `commit`.
     """
 
     def __init__(self, file: TextIO, replace: bool) -> None:
@@ -34,7 +35,7 @@ class RunLog:
         self._held: list[str] | None = [] if replace else None
 
     def write(self, event: Event) -> None:
-        """Add a line."""
+        """Append a line."""
         line = json.dumps(as_json(event)) + "\n"
         if self._held is not None:
             self._held.append(line)
@@ -43,7 +44,7 @@ class RunLog:
             self._file.flush()
 
     def commit(self) -> None:
-        """Let the lines held back take the place of those that are there."""
+        """Replace the existing lines by those held in memory."""
         if self._held is not None:
             lines, self._held = self._held, None
             self._file.truncate(0)
@@ -61,16 +62,16 @@ def open_log(path: Path, replace: bool) -> Iterator[RunLog]:
     try:
         file = path.open("a", encoding="utf-8")
     except OSError as error:
-        raise TrainingError(f"cannot write {path}: {explain(error)}; see to it") from None
+        raise TrainingError(f"cannot write {path}: {explain(error)}; make it writable") from None
     try:
         yield RunLog(file, replace)
     finally:
-        with suppress(OSError):  # lines that a full disk did not take: that was reported already
+        with suppress(OSError):  # the disk is full: write() has reported that
             file.close()
 
 
 class Emitter:
-    """Hands events to the log and to a listener.
+    """Passes events to the log and to a listener.
 
     Args:
         log: of the run.
@@ -94,7 +95,7 @@ class Emitter:
             raise ListenerError from error
 
     def commit(self) -> None:
-        """The run has started in earnest: its log takes the place of an older run's.
+        """The first step is done: let the log replace that of an older run.
 
         Raises:
             ListenerError: the log cannot be written.
@@ -105,19 +106,22 @@ class Emitter:
             raise ListenerError from error
 
     def commit_quietly(self) -> None:
-        """The same, as far as that is possible."""
+        """`commit`, ignoring errors."""
         with suppress(OSError):
             self._log.commit()
 
     def try_to_emit(self, event: Event) -> None:
-        """Log and show `event` as far as that is possible: for a run that is stopping anyway."""
+        """Log and show `event`, ignoring errors: for a run that is stopping anyway."""
         for receive in (self._log.write, self._on_event):
             with suppress(Exception):
                 receive(event)
 
 
 def reporting_error(error: ListenerError, state: str) -> BaseException:
-    """What to raise where an event could not be logged or shown."""
+    """The exception to raise when an event could not be logged or shown.
+
+    `state` says what is saved, for the message.
+    """
     cause = error.__cause__
     assert cause is not None
     if not isinstance(cause, OSError):

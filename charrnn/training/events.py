@@ -1,6 +1,6 @@
-"""What happens in a training run, as typed events, and the JSON that each one makes.
+"""The events of a training run, and the JSON object of each.
 
-Whoever watches a run is a function of one event. Knows neither torch nor how events are shown.
+A listener is a function that takes one event. Knows neither torch nor how events are shown.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 @dataclass(frozen=True)
 class StartEvent:
-    """A run starts or goes on.
+    """A run starts or resumes.
 
     Attributes:
         checkpoint: the run directory.
@@ -20,8 +20,8 @@ class StartEvent:
         flags: the options that repeat the run.
         characters, unknown_characters, vocabulary_size, validation_characters: of the corpus.
         seed: of the run.
-        steps: at which it ends.
-        device: that it runs on.
+        steps: planned updates; 0 without a network.
+        device: "cpu" or "cuda".
     """
 
     checkpoint: str
@@ -38,15 +38,16 @@ class StartEvent:
 
 @dataclass(frozen=True)
 class NetworkStartEvent(StartEvent):
-    """A run that trains a network starts or goes on.
+    """A run that trains a network starts or resumes.
 
     Attributes:
-        resumed: whether it goes on.
+        resumed: whether it resumes.
         step: updates so far.
-        epochs: readings of the training text in the whole run.
-        parameters: of the network.
+        epochs: passes through the training text in the whole run.
+        parameters: number of the network's.
         ngram_nats_per_character: of the n-gram model alone, on the held-out text.
-        threads, torch: of this session.
+        threads: that torch uses.
+        torch: its version.
     """
 
     resumed: bool
@@ -60,16 +61,16 @@ class NetworkStartEvent(StartEvent):
 
 @dataclass(frozen=True)
 class StepEvent:
-    """Some steps were done; means are over those since the last such event.
+    """Some steps were done; means are over the steps since the last such event.
 
     Attributes:
         step: updates so far.
-        steps: at which the run ends.
+        steps: planned updates.
         nats_per_character: mean training loss.
         gradient_norm: of the last step, before clipping.
         rate, muon_rate: learning rates of the last step.
         characters_per_second: of training.
-        seconds: of the whole run.
+        seconds: that the run has taken, all sessions together.
     """
 
     step: int
@@ -91,7 +92,7 @@ class ValidationEvent:
         training_nats_per_character: mean training loss since the last validation.
         nats_per_character: on the held-out text; None where there is none.
         best: whether it is the lowest so far.
-        seconds: of the whole run.
+        seconds: that the run has taken, all sessions together.
     """
 
     step: int
@@ -119,7 +120,7 @@ class CheckpointEvent:
 
 @dataclass(frozen=True)
 class WarningEvent:
-    """Something the user should know of, in one line."""
+    """A warning for the user, in one line."""
 
     message: str
 
@@ -137,11 +138,11 @@ class DoneEvent:
 
     Attributes:
         checkpoint: the run directory.
-        step: updates in all.
-        best_step: after which the saved network was measured best.
+        step: number of updates.
+        best_step: the step with the lowest validation loss, whose weights are saved.
         nats_per_character: of the saved model on the held-out text; None where there is none.
         seconds: of the whole run.
-        network_nats_per_character, ngram_nats_per_character: of a mixture's two models alone.
+        network_nats_per_character, ngram_nats_per_character: of each model of a mixture alone.
     """
 
     checkpoint: str

@@ -1,7 +1,7 @@
 """Loss and gradients of one batch, computed in parallel. Knows no optimiser and no files.
 
-Each thread takes some of the batch's texts through the whole step, so threads wait for each other
-only once a step.
+Each thread computes the whole step for some of the batch's texts, so threads wait for each other
+only once per step.
 
 Axes: B texts, T positions, V vocabulary entries.
 """
@@ -23,11 +23,11 @@ from charrnn.training.batches import IGNORED, Batch
 from charrnn.training.parallel import parallel_map
 
 MIN_ROWS = 8
-"""A thread is given at least this many texts."""
+"""Minimum texts per thread."""
 
 
 def shards_for(rows: int, device: str) -> int:
-    """Into how many shards a batch of `rows` texts is split."""
+    """The number of shards that a batch of `rows` texts is split into."""
     return 1 if device == "cuda" else max(1, min(torch.get_num_threads(), rows // MIN_ROWS))
 
 
@@ -38,7 +38,7 @@ class Shard:
     Attributes:
         inputs, targets: (B, T).
         state: before the first character.
-        generator: of dropout; None for torch's own.
+        generator: for dropout; None for torch's own.
     """
 
     inputs: Tensor
@@ -50,12 +50,12 @@ class Shard:
 class Gradients:
     """The gradients of a network's mean loss on a batch.
 
-    Products are computed from a copy of the weights that is rounded to `precision`; gradients are
-    added up in float32.
+    Matrix products use a copy of the weights that is rounded to `precision`; gradients are summed
+    in float32.
 
     Args:
-        network: whose gradients are set.
-        precision: of the products.
+        network: to train; `compute` sets the gradients of its parameters.
+        precision: of the matrix products.
     """
 
     def __init__(self, network: Network, precision: torch.dtype) -> None:
@@ -66,7 +66,7 @@ class Gradients:
         self._device = network.output.weight.device
 
     def initial_state(self, batch: int) -> TorchState:
-        """Zeros for `batch` texts, in the precision of the products."""
+        """Zeros for `batch` texts, in the precision of the matrix products."""
         return self._working.initial_state(batch)
 
     def compute(
@@ -112,7 +112,7 @@ class Gradients:
         return [Shard(*shard) for shard in zip(*parts, strict=True)]
 
     def _generator(self, seed: int) -> torch.Generator | None:
-        if self._device.type == "cuda":  # there the fused kernel draws, from torch's own
+        if self._device.type == "cuda":  # the fused kernel draws from torch's own
             torch.manual_seed(seed)
             return None
         return torch.Generator().manual_seed(seed)

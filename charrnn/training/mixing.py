@@ -1,7 +1,7 @@
 """Fit the mixture of a network and an n-gram model, on text that neither was trained on.
 
-Knows the mixture's form, not what the two models are. The objective is convex: the cross-entropy of
-a log-linear model, as a function of its exponents.
+Knows the form of the mixture, not how the two models work. The objective is convex: the
+cross-entropy of a log-linear model, as a function of its exponents.
 
 Axes: N positions, V vocabulary entries, L lengths of context.
 """
@@ -25,11 +25,11 @@ from charrnn.text.documents import Documents
 
 MAX_POSITIONS = 40_000
 MAX_CELLS = 1 << 23
-"""N * V is at most about this: two tables of so many float32 are held."""
-PULL = 20.0
-"""Weight of the quadratic penalty that draws each length's exponents to the common ones."""
-TINY_PULL = 1e-3
-"""The penalty on the common exponents: it keeps the problem solvable where data say nothing."""
+"""N * V is at most about this: two float32 tables of that size are in memory."""
+PENALTY = 20.0
+"""Weight of the quadratic penalty that pulls each length's exponents towards the common ones."""
+COMMON_PENALTY = 1e-3
+"""The penalty on the common exponents: keeps the problem solvable if the data determine none."""
 ITERATIONS = 30
 SMALLEST_STEP = 1e-5
 
@@ -40,7 +40,7 @@ class Fit:
 
     Attributes:
         exponents: (L, 2).
-        network, ngram, together: nats per character of each on the text of the fit.
+        network, ngram, mixture: nats per character of each on the text of the fit.
         cross_validated: nats per character of the mixture when each half of the text is predicted
             with the exponents fitted on the other half.
     """
@@ -48,13 +48,13 @@ class Fit:
     exponents: Exponents
     network: float
     ngram: float
-    together: float
+    mixture: float
     cross_validated: float
 
     def figures(self) -> dict[str, float]:
-        """Nats per character of each, and of what is used.
+        """Nats per character of each model alone, and of the model that is saved.
 
-        That is the mixture, cross-validated, or the network alone if the mixture does not help.
+        That is the mixture (cross-validated), or the network alone if the mixture does not help.
         """
         return {
             "network_nats_per_character": self.network,
@@ -64,14 +64,14 @@ class Fit:
 
     @property
     def helps(self) -> bool:
-        """Whether the two are better than the network alone, on text they were not fitted on."""
+        """Whether the mixture, cross-validated, is better than the network alone."""
         return self.cross_validated < self.network
 
 
 def fit_mixture(network: LanguageModel, ngram: NgramModel, documents: Documents) -> Fit:
-    """The exponents with which the mixture predicts `documents` best.
+    """Fit the exponents with which the mixture predicts `documents` best.
 
-    The cross-validated loss comes from the first and the second half of the text, in its order.
+    The cross-validated loss uses the first and the second half of the text as its two folds.
     """
     tables = _tables(network, ngram, documents)
     exponents = _fit(tables, ngram.order)
@@ -83,7 +83,7 @@ def fit_mixture(network: LanguageModel, ngram: NgramModel, documents: Documents)
         exponents=exponents.numpy().astype(np.float32),
         network=-float(tables.network.gather(1, index).mean()),
         ngram=-float(tables.ngram.gather(1, index).mean()),
-        together=float(tables.loss(exponents)) / len(index),
+        mixture=float(tables.loss(exponents)) / len(index),
         cross_validated=float(total) / len(index),
     )
 
@@ -95,7 +95,7 @@ class _Tables:
     Attributes:
         network, ngram: (N, V) log-probabilities.
         matched: (N,) how many characters of the context the n-gram model knows.
-        targets: (N,) the ids that were to be predicted.
+        targets: (N,) the ids that follow.
     """
 
     network: Tensor
@@ -110,18 +110,19 @@ class _Tables:
         )
 
     def pooled(self) -> _Tables:
-        """The same, with no difference between lengths of context."""
+        """The same, as if all lengths of context were the same."""
         return replace(self, matched=torch.zeros_like(self.matched))
 
     def loss(self, exponents: Tensor) -> Tensor:
         """The mixture's loss in nats, summed over all positions."""
         return cross_entropy(self._mixed(exponents), self.targets, reduction="sum")
 
-    def slopes(self, exponents: Tensor) -> tuple[Tensor, Tensor]:
+    def derivatives(self, exponents: Tensor) -> tuple[Tensor, Tensor]:
         """First (L, 2) and second (L, 2, 2) derivatives of the loss by the exponents.
 
-        They are the means and covariances of the log-probabilities under the mixture, as for every
-        log-linear model; the exponents of one length do not affect positions of another.
+        As for every log-linear model, they are given by the means and covariances of the
+        log-probabilities under the mixture; the exponents of one length do not affect positions
+        of another.
         """
         shares = self._mixed(exponents).softmax(-1)
         sides = torch.stack((self.network, self.ngram), 1)  # (N, 2, V)
@@ -140,22 +141,22 @@ class _Tables:
 
 
 def _fit(tables: _Tables, lengths: int) -> Tensor:
-    """The best exponents (L, 2), drawn to the pair that is best for all lengths together."""
-    common = _minimise(torch.full((1, 2), 0.5), tables.pooled(), TINY_PULL)
-    return _minimise(common.repeat(lengths, 1), tables, PULL)
+    """The best exponents (L, 2), pulled towards the pair that is best for all lengths together."""
+    common = _minimise(torch.full((1, 2), 0.5), tables.pooled(), COMMON_PENALTY)
+    return _minimise(common.repeat(lengths, 1), tables, PENALTY)
 
 
-def _minimise(start: Tensor, tables: _Tables, pull: float) -> Tensor:
-    """Newton's method, with steps halved until they lead downhill."""
+def _minimise(start: Tensor, tables: _Tables, penalty: float) -> Tensor:
+    """Newton's method; a step is halved until it lowers the loss."""
 
     def objective(exponents: Tensor) -> float:
-        return float(tables.loss(exponents) + pull * (exponents - start).square().sum())
+        return float(tables.loss(exponents) + penalty * (exponents - start).square().sum())
 
     exponents, loss = start, objective(start)
     for _ in range(ITERATIONS):
-        first, second = tables.slopes(exponents)
-        first = first + 2 * pull * (exponents - start)
-        second = second + 2 * pull * torch.eye(2)
+        first, second = tables.derivatives(exponents)
+        first = first + 2 * penalty * (exponents - start)
+        second = second + 2 * penalty * torch.eye(2)
         step = torch.linalg.solve(second, first)
         found = objective(exponents - step)
         while not found < loss and step.abs().max() > SMALLEST_STEP:  # not true for NaN, either
@@ -171,10 +172,10 @@ def _minimise(start: Tensor, tables: _Tables, pull: float) -> Tensor:
 
 def _tables(network: LanguageModel, ngram: NgramModel, documents: Documents) -> _Tables:
     most = max(1, min(MAX_POSITIONS, MAX_CELLS // ngram.vocabulary_size))
-    sample = documents.spread(most)
+    sample = documents.subsample(most)
     pieces = zip(*_predictions(network, ngram, sample), strict=True)
     *columns, positions = (torch.from_numpy(np.concatenate(each)) for each in pieces)
-    # Windows read distant segments side by side: back into the order of the text.
+    # Windows contain distant segments: restore the order of the text.
     return _Tables(*columns).part(positions.argsort())
 
 

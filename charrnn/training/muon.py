@@ -2,8 +2,8 @@
 
 Keller Jordan 2024 (https://kellerjordan.github.io/posts/muon/): momentum whose matrix is replaced
 by the nearest (semi-)orthogonal one, found by Newton-Schulz iterations. Then NorMuon,
-Li et al. 2025 (arXiv 2510.05491): updates are rescaled row by row, so that in the long run the
-weights of every unit (a row) move about equally far.
+Li et al. 2025 (arXiv 2510.05491): updates are normalised row by row, so that in the long run the
+weights of all units (rows) change by about the same amount.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def orthogonalise(matrix: Tensor, precision: torch.dtype = torch.float32) -> Ten
     """`matrix` (m, n) with its singular values brought near 1, in float32.
 
     The quintic Newton-Schulz iteration X <- (a + b XX' + c (XX')^2) X, done on the small Gram
-    matrix XX' alone: the factors commute, so they can be multiplied up and applied to X once.
-    For a matrix four times as long as wide that is less than half the work.
+    matrix XX' alone: the factors commute, so their product can be applied to X once. For a
+    matrix four times as long as wide that is less than half the work.
     """
     tall = matrix.shape[0] > matrix.shape[1]
     wide: Tensor = matrix.T if tall else matrix
@@ -52,11 +52,11 @@ class Muon:
 
     Args:
         parameters: matrices.
-        rate: of learning; may be changed between steps.
-        momentum: share of the past in the running mean of gradients.
-        row_momentum: share of the past in the running mean of each row's squared updates.
-        weight_decay: decoupled, per unit of rate.
-        precision: of the iteration's matrix products.
+        rate: learning rate; may be changed between steps.
+        momentum: decay rate of the running mean of gradients.
+        row_momentum: decay rate of the running mean of each row's squared updates.
+        weight_decay: decoupled; multiplied by the learning rate.
+        precision: of the matrix products in the iteration.
 
     Attributes:
         means: the running means of gradients, in the order of the parameters.
@@ -88,20 +88,20 @@ class Muon:
         on_gpu = any(parameter.is_cuda for parameter in self.parameters)
         parallel_map(self._update, order, 1 if on_gpu else len(order))
 
-    @torch.no_grad()  # it holds for one thread only
+    @torch.no_grad()  # no_grad applies to the current thread only
     def _update(self, at: int) -> None:
         parameter, mean = self.parameters[at], self.means[at]
         gradient = parameter.grad
         assert gradient is not None
         mean.lerp_(gradient, 1 - self._momentum)
         update = orthogonalise(gradient.lerp(mean, self._momentum), self._precision)
-        update = self._even_out(update, self.row_squares[at])
+        update = self._normalise_rows(update, self.row_squares[at])
         rows, columns = parameter.shape
         parameter.mul_(1 - self.rate * self._weight_decay)
         parameter.add_(update, alpha=-self.rate * (rows / columns) ** 0.5)
 
-    def _even_out(self, update: Tensor, row_squares: Tensor) -> Tensor:
-        """Divide each row by what is usual for it, and keep the norm of the whole."""
+    def _normalise_rows(self, update: Tensor, row_squares: Tensor) -> Tensor:
+        """Divide each row by its running root mean square; keep the norm of the matrix."""
         row_squares.lerp_(update.square().mean(1), 1 - self._row_momentum)
         even = update / row_squares.sqrt().clamp_min(TINY)[:, None]
         return even.mul_(update.norm() / even.norm().clamp_min(TINY))

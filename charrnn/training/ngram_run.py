@@ -1,4 +1,4 @@
-"""The n-gram model of a training text, beside a network or, with `--cell none`, alone."""
+"""Build the n-gram model of a training text, for a mixture or, with `--cell none`, alone."""
 
 from __future__ import annotations
 
@@ -17,41 +17,41 @@ from charrnn.training.settings import DEFAULTS
 from charrnn.training.state import TRAINING_FILE
 
 MAX_COUNTED = 20_000_000
-"""At most this many characters are counted, which takes 60 bytes of memory for each; more would
-not fit MAX_NGRAMS anyway."""
-STRETCHES = 20
-"""A longer text is counted in so many stretches, evenly spread over all of it."""
+"""At most this many characters are counted, at 60 bytes of memory each; more would exceed
+MAX_NGRAMS anyway."""
+SECTIONS = 20
+"""Of a longer text, this many sections are counted, evenly spread over it."""
 
 
 def build_ngram(data: TrainingData, order: int) -> tuple[NgramModel, float | None]:
-    """The n-gram model of the training text, and its nats per character on what is held out."""
-    ids = spread_stretches(data.training, MAX_COUNTED, STRETCHES)
+    """The n-gram model of the training text, and its nats per character on the held-out text."""
+    ids = evenly_spread_sections(data.training, MAX_COUNTED, SECTIONS)
     ngram = NgramModel.build(ids, order, len(data.corpus.vocabulary))
     if not data.validation.characters:
         return ngram, None
     return ngram, evaluate_documents(ngram, data.validation).nats_per_character
 
 
-def spread_stretches(ids: Ids, most: int, stretches: int) -> Ids:
-    """All `ids` (N,) if they are at most `most`; otherwise the beginnings of equal parts."""
+def evenly_spread_sections(ids: Ids, most: int, sections: int) -> Ids:
+    """All `ids` (N,) if there are at most `most`, else the beginnings of equal parts of them."""
     if len(ids) <= most:
         return ids
-    length = most // stretches
-    starts = [len(ids) * number // stretches for number in range(stretches)]
+    length = most // sections
+    starts = [len(ids) * number // sections for number in range(sections)]
     return np.concatenate([ids[start : start + length] for start in starts])
 
 
 def train_ngram_alone(context: Context) -> None:
-    """Count, save and finish.
+    """Train, save and report an n-gram model without a network.
 
     Raises:
-        SettingsError: the n-gram model is left out, too.
+        SettingsError: there is to be no n-gram model either.
         ListenerError: an event could not be logged or shown.
     """
     request, data, emit = context.request, context.data, context.emit
     settings = replace(DEFAULTS, **{"validation": data.held_out, **request.requested})
     if not settings.ngram_order:
-        raise SettingsError("--cell none leaves the n-gram model alone; give it an --ngram-order")
+        raise SettingsError("--cell none trains an n-gram model alone; give it an --ngram-order")
     emit(StartEvent(**context.start_facts(settings), steps=0, device="cpu"))
     ngram, loss = build_ngram(data, settings.ngram_order)
     figures = {"nats_per_character": loss, "ngram_nats_per_character": loss}
@@ -59,6 +59,6 @@ def train_ngram_alone(context: Context) -> None:
     context.save_model(
         {"settings": asdict(settings), "requested": request.as_requested(), **figures}, ngram=ngram
     )
-    (request.output / TRAINING_FILE).unlink(missing_ok=True)  # of a run that --fresh gave up
+    (request.output / TRAINING_FILE).unlink(missing_ok=True)  # of the run that --fresh replaces
     emit(context.saved(step=0))
     emit(context.done(0, 0, loss, figures))

@@ -1,7 +1,7 @@
-"""Keeps a run within its --minutes by moving its end as the machine's speed changes.
+"""Keep a run within its --minutes by changing its number of steps as the machine's speed changes.
 
-Knows clocks and the schedule; not how a step is computed. A resumed run goes on with the schedule
-that was saved, until it has measured its own speed.
+Knows clocks and the schedule; not how a step is computed. A resumed run keeps the saved schedule
+until it has measured its own speed.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from charrnn.training.plan import VALIDATION_SHARE, closing_seconds
 from charrnn.training.trainer import Trainer
 
 BLOCK_SHARE = 0.03
-"""Speed is measured over blocks of steps that take this share of the time that is left."""
+"""Speed is measured over blocks of steps that take this share of the remaining time."""
 FEWEST_STEPS = 3
-"""In a block."""
+"""Minimum steps in a block."""
 BLOCKS = 3
-"""The median of so many blocks counts, so that a stall within one of them changes nothing."""
+"""The speed is the median of this many blocks, so that a stall in one of them has no effect."""
 NOTABLE_CHANGE = 0.01
-"""Of the steps left: a smaller change does not move the end."""
+"""As a share of the remaining steps: a smaller change is ignored."""
 LARGE_CHANGE = 0.03
-"""Of all steps: the user is warned whenever the end has moved by more since the last warning."""
+"""As a share of all steps: the user is warned of each larger change since the last warning."""
 
 
 class Pace:
-    """Measures a run's speed and moves its end.
+    """Measures a run's speed and changes its number of steps.
 
     Args:
-        seconds: that the whole run may take.
+        seconds: available for the whole run.
         trainer: whose schedule is kept up to date.
         clock: of the run.
-        emit: where warnings go.
-        most_steps: the end is not moved beyond it.
+        emit: receives warnings.
+        most_steps: the number of steps is not raised above it.
     """
 
     def __init__(
@@ -49,17 +49,17 @@ class Pace:
         self._blocks: deque[float] = deque(maxlen=BLOCKS)  # seconds per step
         self._first_step: int | None = None  # of the block that is being measured
         self._block_started = 0.0
-        # Until a validation has been measured, it takes what the plan allows it.
+        # Seconds of a validation: the planned ones, until one has been measured.
         self._validation = VALIDATION_SHARE * seconds * settings.validate_every / settings.steps
-        self._last_told = trainer.schedule.total
+        self._last_reported = trainer.schedule.total
 
     def add_validation(self, seconds: float) -> None:
-        """A validation, with what belongs to it, took `seconds`."""
+        """Record that a validation, with sample and saving, took `seconds`."""
         self._validation = seconds
         self._block_started += seconds
 
     def add_step(self) -> None:
-        """A step was done; move the end if enough has been measured.
+        """Record a step; change the number of steps if enough has been measured.
 
         Raises:
             ListenerError: a warning could not be shown.
@@ -77,10 +77,10 @@ class Pace:
             self._move_end(step, self._available - now)
 
     def _move_end(self, step: int, left: float) -> None:
-        """Let the run end when the `left` seconds are over."""
+        """Let the run end after `left` more seconds."""
         per_step = statistics.median_low(self._blocks)
         per_step += self._validation / self._trainer.settings.validate_every
-        possible = max(1, int((left - self._validation) / per_step))  # one ends every run
+        possible = max(1, int((left - self._validation) / per_step))  # the run ends with one
         possible = min(possible, self._most_steps - step)
         schedule = self._trainer.schedule
         if step >= schedule.total or (
@@ -88,11 +88,11 @@ class Pace:
         ):
             return
         schedule.end_at(step + possible, step)
-        if abs(schedule.total - self._last_told) > LARGE_CHANGE * self._last_told:
+        if abs(schedule.total - self._last_reported) > LARGE_CHANGE * self._last_reported:
             self._emit(
                 WarningEvent(
                     f"the machine's speed has changed: the run ends after {schedule.total:,} steps "
-                    f"instead of {self._last_told:,}, to keep --minutes"
+                    f"instead of {self._last_reported:,}, to keep --minutes"
                 )
             )
-            self._last_told = schedule.total
+            self._last_reported = schedule.total

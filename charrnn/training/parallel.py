@@ -1,7 +1,7 @@
 """Run a function on items in parallel, dividing torch's threads among them.
 
-Torch's own threads split every single operation and wait for each other after it. A step is
-thousands of small operations, and on a busy machine each of them waits for the slowest thread.
+Torch's own threads split every operation and wait for each other after it. A step consists of
+thousands of small operations; on a busy machine, each of them waits for the slowest thread.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 def parallel_map(work: Callable[[Item], Result], items: Iterable[Item], most: int) -> list[Result]:
     """`work` applied to every item, at most `most` at a time; results in the items' order.
 
-    Torch settings of the calling thread, such as `no_grad`, do not hold inside `work`.
+    Torch settings of the calling thread, such as `no_grad`, do not apply inside `work`.
     """
     count = max(1, min(most, torch.get_num_threads()))
     if count == 1:
@@ -35,5 +35,5 @@ def _threads(count: int, each: int) -> ThreadPoolExecutor:
 
 
 def _use(threads: int) -> None:
-    torch.get_num_threads()  # makes torch set up this thread, or it would do so over what is set
+    torch.get_num_threads()  # initialises this thread first; later, that would undo the setting
     torch.set_num_threads(threads)

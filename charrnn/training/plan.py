@@ -1,7 +1,7 @@
-"""What to train in the time there is: sizes from the budget, steps from measured speed.
+"""Choose the settings of a run: sizes from the budget, number of steps from measured speed.
 
-Knows clocks and the corpus's size; nothing of files or of how a run proceeds. What it chooses is
-plain Settings, so that the same flags repeat the run on any machine.
+Knows clocks and the corpus's size; nothing of files or of how a run proceeds. The result is plain
+Settings, so that the same options repeat the run.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from charrnn.errors import SettingsError
+from charrnn.errors import Parameter, SettingsError
 from charrnn.text.documents import Documents
 from charrnn.text.reading import Reading
 from charrnn.training.data import TrainingData
@@ -25,25 +25,25 @@ from charrnn.training.sizes import choose_sizes, default_steps, most_epochs
 from charrnn.training.trainer import Trainer
 
 MEASURED_SHARE = 0.005
-"""Of the budget: how long each speed is measured, within the limits below (seconds)."""
+"""Share of the budget for each measurement of speed, within MEASURED_LIMITS (seconds)."""
 MEASURED_LIMITS = (0.3, 3.0)
 MAX_ROUNDS, FASTER = 3, 2.0
 """A GPU does so many times more work per second on a wider network that the sizes are chosen again
 with the speed of the wider one."""
 VALIDATION_SHARE = 0.01
-"""Of the budget: how long all validations may take; saving takes half as long again."""
+"""Share of the budget for all validations; saving takes half as long again."""
 VALIDATIONS = (3, 20)
 FEWEST_MEASURED = 5
 MEASURED_VALIDATION = 16_384
 CLOSING_SECONDS = 0.4
-"""For saving and leaving, after the last step."""
+"""For saving and exiting, after the last step."""
 MIXING_SECONDS = 0.6
-"""For fitting the mixture, besides."""
+"""For fitting the mixture, in addition."""
 NATIVE_SPEED_UP = 1.3
-"""Of bfloat16 over float32 in one matrix product, for it to be used."""
+"""bfloat16 is used if its matrix products are faster than float32's by this factor."""
 MEASURED_WIDTH, MEASURED_PRODUCTS = 512, 7
-HOPELESS = 8
-"""One bfloat16 product this many times as slow as float32 decides: more would cost seconds."""
+TOO_SLOW = 8
+"""A bfloat16 product slower than float32's by this factor ends the measurement."""
 
 
 def choose_device(wanted: str) -> str:
@@ -64,9 +64,9 @@ def choose_settings(
     """Fill what was not `requested` from the budget, the corpus and the device's speed.
 
     Args:
-        requested: fields of Settings given by hand.
+        requested: fields of Settings given by the user.
         budget: how long to train.
-        data: what to train on.
+        data: to train on.
         device: a torch device.
         elapsed: seconds that the command has taken so far.
     """
@@ -121,14 +121,14 @@ def _sized(
 
 
 def _seconds_per_step(trainer: Trainer, seconds: float) -> float:
-    """Measured for `seconds`, on a trainer that is thrown away."""
+    """The median over about `seconds` of training; `trainer` cannot be used afterwards."""
     trainer.train_step()  # the first one also allocates and compiles
     durations: list[float] = []
     while sum(durations) < seconds or len(durations) < FEWEST_MEASURED:
         started = time.monotonic()
         trainer.train_step()
         durations.append(time.monotonic() - started)
-    # A median is not misled by a moment in which the machine was busy with something else.
+    # A median ignores moments in which the machine was busy with something else.
     return statistics.median(durations)
 
 
@@ -145,12 +145,12 @@ def _seconds_per_validation(trainer: Trainer, documents: Documents) -> float:
     started = time.monotonic()
     trainer.validate(sample, lambda: None)
     share = documents.characters / sample.characters
-    # Segments of a longer text run side by side, so its time grows less than its length.
+    # Segments of a longer text are read in one batch, so time grows less than length.
     return (time.monotonic() - started) * math.pow(share, 0.75)
 
 
 def _native_precision(device: str) -> str:
-    """bfloat16 where the device multiplies it markedly faster than float32."""
+    """bfloat16 if the device multiplies it clearly faster than float32, else float32."""
     if device == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
     single, half = (
@@ -158,7 +158,7 @@ def _native_precision(device: str) -> str:
         for each in (torch.float32, torch.bfloat16)
     )
     fastest = min(_product_seconds(single) for _ in range(MEASURED_PRODUCTS))
-    slowest = HOPELESS * fastest
+    slowest = TOO_SLOW * fastest
     for _ in range(MEASURED_PRODUCTS):
         seconds = _product_seconds(half)
         if seconds * NATIVE_SPEED_UP < fastest:
@@ -175,12 +175,12 @@ def _product_seconds(matrix: torch.Tensor) -> float:
 
 
 def closing_seconds(settings: Settings) -> float:
-    """How long what comes after the last step takes."""
+    """Seconds needed after the last step."""
     return CLOSING_SECONDS + (MIXING_SECONDS if settings.ngram_order else 0.0)
 
 
 def describe(settings: Settings, reading: Reading) -> str:
     """The options that repeat a run with `settings` exactly on the same machine."""
     shown = {"encoding": reading.encoding, "errors": reading.errors, **asdict(settings)}
-    flags = [f"--{name.replace('_', '-')} {value}" for name, value in shown.items()]
+    flags = [f"{Parameter(name).option} {value}" for name, value in shown.items()]
     return " ".join(["--lines", *flags] if reading.lines else flags)

@@ -1,4 +1,4 @@
-"""Step events, seldom enough to be read and stored. Knows no files and no screens."""
+"""Emit step events at a rate that can be read and stored. Knows neither files nor terminals."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class StepReporter:
     """Emits a step event about every STEP_EVENT_SECONDS, with means since the last one.
 
     Args:
-        emit: where events go.
-        trainer: what is reported on.
+        emit: receives the events.
+        trainer: whose steps are reported.
         clock: of the run.
     """
 
@@ -26,7 +26,7 @@ class StepReporter:
         self.restart()
 
     def restart(self) -> None:
-        """Forget what was not reported yet, and take the time from now on."""
+        """Discard the steps not reported yet, and measure time from now on."""
         self._reported = self._clock.elapsed()
         self._loss = 0.0
         self._characters = 0
@@ -40,7 +40,7 @@ class StepReporter:
             self.flush()
 
     def flush(self) -> None:
-        """Emit an event of the steps not reported yet, if there are any."""
+        """Emit an event for the steps not reported yet, if there are any."""
         if self._last is None or not self._characters:
             return
         now = self._clock.elapsed()

@@ -1,4 +1,4 @@
-"""What `charrnn train` is asked for. Knows neither torch nor how a run proceeds."""
+"""The request that `charrnn train` makes. Knows neither torch nor how a run proceeds."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Budget:
 
     Attributes:
         minutes: of the whole command.
-        epochs: readings of the training text.
-        steps: updates.
+        epochs: passes through the training text.
+        steps: updates of the weights.
 
     Raises:
         SettingsError: more or less than one is given, or it is not a positive number.
@@ -43,15 +43,15 @@ class Budget:
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """What `charrnn train` is asked for.
+    """What to train, on what, for how long and where to save it.
 
     Attributes:
         corpora: files, directories, or `-`.
         reading: how they are read.
         budget: how long to train.
         output: the run directory.
-        requested: the fields of Settings given by hand.
-        fresh: start over, even if the directory holds a run.
+        requested: the fields of Settings given by the user.
+        fresh: start over, even if the directory contains a run.
         device: auto, cpu or cuda.
         samples: whether to show live samples.
         started: `time.monotonic()` when the command started; its minutes count from there.
@@ -68,6 +68,6 @@ class TrainingRequest:
     started: float = field(default_factory=time.monotonic)
 
     def as_requested(self) -> dict[str, Any]:
-        """The options that decide the run; a resume must give the same."""
+        """The options that determine the run; to resume it, they must be the same."""
         budget = {name: value for name, value in asdict(self.budget).items() if value is not None}
         return {**asdict(self.reading), **budget, **self.requested}

@@ -1,7 +1,8 @@
-"""What a run directory holds: a run that goes on, a finished one, or somebody else's files.
+"""Inspect a run directory: an unfinished run, a finished one, or foreign files.
 
-A log is ours if it is empty or its first line is a start event; a model or training file is ours if
-such a log lies beside it, or it bears charrnn's mark itself. Nothing else is ever changed.
+A log counts as charrnn's if it is empty or its first line is a start event; a model or training
+file does if such a log is in the same directory, or if its header is charrnn's. No other file is
+ever changed.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from charrnn.errors import CharRNNError, TrainingError
+from charrnn.errors import CharRNNError, Parameter, TrainingError
 from charrnn.models.checkpoint import load_checkpoint
 from charrnn.storage.runs import MODEL_FILE
 from charrnn.storage.tensor_file import METADATA_KEY, foreign_kind
@@ -31,7 +32,7 @@ REMEDY = "start over with --fresh, or choose another place with --output"
 
 
 def refuse_foreign_files(directory: Path) -> None:
-    """Raise TrainingError if training in `directory` would overwrite a file that is not ours."""
+    """Raise TrainingError if training in `directory` would overwrite a file of another program."""
     log = directory / LOG_FILE
     if log.exists():
         if not _is_log(log):
@@ -64,7 +65,7 @@ def _is_log(path: Path) -> bool:
 
 
 def _beginning(path: Path) -> bytes:
-    """A sealed file's length of header and its MARK, or what stands there instead."""
+    """The first bytes of a file: in a sealed one, the length of its header, then MARK."""
     if path.is_file():
         with suppress(OSError), path.open("rb") as file:
             return file.read(8 + len(MARK))
@@ -72,10 +73,10 @@ def _beginning(path: Path) -> bytes:
 
 
 def find_unfinished(request: TrainingRequest, data: TrainingData) -> SavedRun | None:
-    """The unfinished run to go on with; None if there is none, or with --fresh.
+    """The unfinished run to resume; None if there is none, or with --fresh.
 
     Raises:
-        TrainingError: there is a finished run, or one of other options or another corpus.
+        TrainingError: there is a finished run, or one with other options or another corpus.
         CheckpointError: the training file is damaged.
     """
     model, training = request.output / MODEL_FILE, request.output / TRAINING_FILE
@@ -90,7 +91,7 @@ def find_unfinished(request: TrainingRequest, data: TrainingData) -> SavedRun | 
 
 
 def _digest(model: Path, saved: SavedRun | None) -> Any:
-    """Of the corpus that the finished run was trained on; None if nothing says so."""
+    """The digest of the corpus that a finished run was trained on; None if unknown."""
     if saved is not None:
         return saved.record.corpus
     with suppress(CharRNNError):
@@ -101,7 +102,7 @@ def _digest(model: Path, saved: SavedRun | None) -> Any:
 def _require_same_run(request: TrainingRequest, saved: SavedRun, data: TrainingData) -> None:
     there, here = _distinctive(saved.record.requested), _distinctive(request.as_requested())
     reading = asdict(Reading()).keys()
-    _require_same_options(request, there, here, reading)  # the digest depends on these, too
+    _require_same_options(request, there, here, reading)  # first, as the digest depends on them
     if saved.data_version < DATA_VERSION:
         reason = changed_since_v1(data, saved.settings)
         if reason is not None:
@@ -118,7 +119,7 @@ def _require_same_run(request: TrainingRequest, saved: SavedRun, data: TrainingD
 
 
 def _distinctive(requested: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what is so by default: nobody need have given it."""
+    """The options that differ from their defaults: giving a default changes nothing."""
     defaults = {**asdict(Reading()), "minutes": DEFAULT_MINUTES}
     return {
         name: value
@@ -142,7 +143,7 @@ def _require_same_options(
 
 
 def _difference(name: str, there: Any, here: Any) -> str:
-    option = f"--{name.replace('_', '-')}"
+    option = Parameter(name).option
     if there is None:
         return f"without {option}; leave it out"
     given = option if there is True else f"{option} {_shown(there)}"
@@ -156,7 +157,7 @@ def _shown(value: Any) -> str:
 
 
 def holds_validated_model(directory: Path) -> bool:
-    """Whether there is a model that has been validated, or is an n-gram model alone."""
+    """Whether `directory` has a model that was validated, or an n-gram model alone."""
     try:
         found = load_checkpoint(directory)
     except CharRNNError:

@@ -1,7 +1,7 @@
-"""One session of a training run: from its start or resume to its end or interruption.
+"""Run one session of training: from start or resume to end or interruption.
 
-Knows the order of things and when they are saved; not how a step is computed, what a run directory
-holds, or how anything looks.
+Knows the order of steps, validations and saves; not how a step is computed, how run directories are
+inspected, or how events are shown.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from charrnn.inference.sampling import check_decoding, generate
 from charrnn.models.ngram import NgramModel
 from charrnn.models.numpy_rnn import NumpyRNN
 from charrnn.models.torch_rnn import TorchRNN
-from charrnn.platform import received_by
+from charrnn.platform import handle_signals
 from charrnn.storage.files import exclusive, make_directory, remove_stale_temporaries
 from charrnn.storage.runs import MODEL_FILE
 from charrnn.text.corpus import load_corpus
@@ -53,7 +53,7 @@ from charrnn.training.state import TRAINING_FILE, Record, SavedRun, restore, sav
 from charrnn.training.trainer import Trainer
 
 SAVE_SECONDS = 60.0
-"""Between saves, where validations are farther apart."""
+"""Maximum seconds between saves."""
 SAMPLE_LENGTH = 160
 
 
@@ -61,8 +61,8 @@ def train(request: TrainingRequest, on_event: OnEvent) -> None:
     """Train as requested, or go on with an unfinished run in the same directory.
 
     Raises:
-        CharRNNError: the request, the corpus or the run directory does not allow it, or nobody
-            takes the events any more.
+        CharRNNError: the request, the corpus or the run directory does not allow it, or an event
+            could not be logged or shown.
         Interrupted: a signal stopped it; it is saved.
     """
     # A mistyped corpus must leave no run directory behind.
@@ -92,7 +92,7 @@ def train(request: TrainingRequest, on_event: OnEvent) -> None:
 
 
 class _Session:
-    """Trains a network, in one session of possibly many."""
+    """One session of a run that trains a network."""
 
     def __init__(self, context: Context, device: str, saved: SavedRun | None) -> None:
         self._request, self._data = context.request, context.data
@@ -108,7 +108,7 @@ class _Session:
         self._trainer: Trainer = self._data.trainer(settings, device)
         if saved is not None:
             restore(self._trainer, saved)
-        # First saved after a step: until then a new run has no claim to the directory.
+        # The first save follows the first step: before, a new run must not replace an older one.
         self._saved_at: float | None = None
         self._reporter = StepReporter(self._emit, self._trainer, self._clock)
         minutes, self._pace = self._request.budget.minutes, None
@@ -136,7 +136,7 @@ class _Session:
         )
 
     def _build_ngram(self) -> tuple[NgramModel | None, float | None]:
-        """The n-gram model and its loss, where there is text to fit the mixture on."""
+        """The n-gram model and its loss; None without held-out text to fit the mixture on."""
         order = self._request.requested.get("ngram_order", DEFAULTS.ngram_order)
         if not (order and self._data.validation.characters):
             return None, None
@@ -147,9 +147,9 @@ class _Session:
 
         Raises:
             Interrupted: a signal came; everything is saved.
-            TrainingError: nobody takes the events any more; everything is saved.
+            TrainingError: an event could not be logged or shown; everything is saved.
         """
-        with received_by(self._stop.receive):
+        with handle_signals(self._stop.receive):
             try:
                 self._emit_start()
                 self._loop()
@@ -160,7 +160,7 @@ class _Session:
                 if self._saved_at is None and self._stop.status is None:  # nothing to save yet
                     raise reporting_error(error, "nothing was trained") from error.__cause__
                 summary = self._save_unfinished()
-                if self._stop.status is not None:  # what took the events died of the same signal
+                if self._stop.status is not None:  # the listener was stopped by the same signal
                     raise Interrupted(self._stop.status, summary) from None
                 raise reporting_error(error, f"the run is {summary}") from error.__cause__
 
@@ -183,7 +183,7 @@ class _Session:
             self._warn("the text is too short to fill --minutes: more readings would not help")
         if self._settings.ngram_order and self._ngram is None:
             self._warn(
-                "without held-out text the n-gram model's share cannot be fitted: left out"
+                "without held-out text the n-gram model's weight cannot be fitted: left out"
             )
 
     def _warn_of_other_environment(self) -> None:
@@ -263,7 +263,7 @@ class _Session:
         return corpus.vocabulary.decode(int(ids[0]) for ids in chosen)
 
     def _save(self) -> None:
-        """Write everything needed to go on."""
+        """Write everything needed to resume."""
         self._record.seconds = self._saved_at = self._clock.elapsed()
         save_run(self._request.output / TRAINING_FILE, self._trainer, self._record, self._best)
 
@@ -303,7 +303,7 @@ class _Session:
         """Mix the best network with the n-gram model."""
         architecture = self._trainer.network.architecture
         network = TorchRNN.from_weights(architecture, dict(weights), self._device)
-        self._stop.at_once = True  # a fit takes seconds and changes nothing of the run
+        self._stop.at_once = True  # a fit takes seconds and can be repeated
         try:
             self._stop.check()
             return fit_mixture(network, ngram, self._data.validation)
@@ -311,14 +311,14 @@ class _Session:
             self._stop.at_once = False
 
     def _interrupt(self) -> NoReturn:
-        """Save first, then tell, whatever telling does."""
+        """Save first, then report, as reporting may fail."""
         summary = self._save_unfinished()
         self._emit.try_to_emit(InterruptedEvent(f"interrupted: {summary}"))
         assert self._stop.status is not None
         raise Interrupted(self._stop.status, summary)
 
     def _save_unfinished(self) -> str:
-        """Save what there is -> what is saved and how to go on, in one line."""
+        """Save the run -> one line that says what is saved and how to resume."""
         output = self._request.output
         if self._trainer.step == 0 and (output / TRAINING_FILE).exists():
             return f"not started; {output} is as it was before"
@@ -330,9 +330,9 @@ class _Session:
         return f"saved in {output}; {same} goes on from there{self._save_unvalidated_model()}"
 
     def _save_unvalidated_model(self) -> str:
-        """Before the first validation, save the network as it is -> a remark on what is there.
+        """Before the first validation, save the network as it is -> a remark for the summary.
 
-        A validated model of an earlier run has the better claim, and stays.
+        A validated model of an earlier run is kept instead.
         """
         if self._best is not None:
             return ""

@@ -1,6 +1,6 @@
 """Every hyperparameter of training and its default. Knows neither torch nor the command line.
 
-The defaults are those that won in tests/benchmarks/README.md.
+The defaults are the best of those measured in tests/benchmarks/README.md.
 """
 
 from __future__ import annotations
@@ -8,29 +8,29 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from charrnn.errors import SettingsError
+from charrnn.errors import Parameter, SettingsError
 
 PRECISIONS = ("float32", "bfloat16")
 DEVICES = ("auto", "cpu", "cuda")
 NO_NETWORK = "none"
-"""The cell of a model that is an n-gram model alone."""
+"""The cell to give for an n-gram model alone."""
 MAX_NGRAM_ORDER = 16
 MAX_VALIDATIONS = 10_000
-"""The history of this many still fits a checkpoint's header."""
+"""A history of this many still fits into a checkpoint's header."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """All that decides a run but its corpus: equal settings and corpus give equal runs.
+    """All hyperparameters: on one machine, equal settings and an equal corpus give equal runs.
 
     Attributes:
         cell: a key of CELLS, or NO_NETWORK.
-        layers: recurrent layers.
+        layers: number of recurrent layers.
         hidden: width of each.
         embedding: width of a character's vector.
         dropout: probability of zeroing a unit between layers and before the output.
         chunk: T, characters per step of truncated back-propagation through time.
-        batch: B, texts side by side.
+        batch: B, sequences read in parallel.
         steps: updates of the weights in the whole run.
         muon_rate: peak rate of Muon, which trains the recurrent layers' matrices.
         rate: peak rate of AdamW, which trains everything else.
@@ -40,8 +40,8 @@ class Settings:
         validate_every: steps between validations.
         patience: validations without a new best after which training stops; 0 for never.
         validation: fraction of each corpus that is held out.
-        min_count: rarer characters are UNK.
-        ngram_order: of the n-gram model beside the network; 0 for none.
+        min_count: characters that occur less often are UNK.
+        ngram_order: of the n-gram model in the mixture; 0 for none.
         precision: of the matrix products in training, a member of PRECISIONS.
         seed: of initial weights, data order and dropout.
 
@@ -95,15 +95,14 @@ class Settings:
     def _require(self, name: str, low: float, high: float) -> None:
         value = getattr(self, name)
         if not low <= value <= high or value == math.inf:  # false for NaN, too
-            option = name.replace("_", "-")
             to = f"to {_in_full(high)}" if math.isfinite(high) else "or more"
             raise SettingsError(
-                f"--{option} must be {_in_full(low)} {to}, not {_in_full(value)}"
+                f"{Parameter(name).option} must be {_in_full(low)} {to}, not {_in_full(value)}"
             )
 
 
 def _in_full(number: float) -> str:
-    """Whole numbers with all their digits, others as short as they are read."""
+    """Whole numbers with all their digits, others in short form."""
     whole = isinstance(number, int) or (number.is_integer() and number < 1e15)
     return f"{int(number):,}" if whole else f"{number:g}"
 

@@ -19,8 +19,8 @@ class Interrupted(BaseException):
     """A signal stopped the run.
 
     Attributes:
-        status: to exit with.
-        summary: what is saved and how to go on, in one line.
+        status: exit status.
+        summary: one line that says what is saved and how to resume.
     """
 
     def __init__(self, status: int, summary: str) -> None:
@@ -30,11 +30,11 @@ class Interrupted(BaseException):
 
 
 class StopRequest:
-    """Remembers a signal until the run looks.
+    """Remembers a signal until the run checks for it.
 
     Attributes:
-        at_once: whether a signal raises StopRequested wherever the program is: for long work whose
-            loss does no harm.
+        at_once: whether a signal raises StopRequested immediately: for long work that can be
+            repeated.
     """
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class StopRequest:
 
     @property
     def status(self) -> int | None:
-        """What to exit with; None while no signal has come."""
+        """Exit status; None while no signal has come."""
         return None if self._number is None else EXIT_STATUS[signal.Signals(self._number)]
 
     def receive(self, number: int) -> None:

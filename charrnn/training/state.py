@@ -1,6 +1,6 @@
-"""All that an exact resume needs, in `training.safetensors`.
+"""Save and restore the exact state of a run, in `training.safetensors`.
 
-Knows what a run remembers and how it is laid out in a file; not how a run goes on.
+Knows the state of a run and its file format; not how a run proceeds.
 """
 
 from __future__ import annotations
@@ -27,26 +27,27 @@ TRAINING_FILE = "training.safetensors"
 KIND = "training"
 FORMAT_VERSION = 1
 DATA_VERSION = 2
-"""Of how a corpus is split and put in order; a file without one has version 1 (charrnn 0.1)."""
+"""Version of how a corpus is split and ordered; a file without it has version 1 (charrnn 0.1)."""
 MAX_COUNT = 1 << 40
 """More steps or characters than any run has."""
 
 
 @dataclass
 class Record:
-    """What a run knows of itself beside the trainer's arrays.
+    """The state of a run apart from the trainer's arrays.
 
     Attributes:
-        requested: the options given by hand; a resume must give the same.
+        requested: the options given by the user; to resume, they must be the same.
         corpus: digest of the training text.
-        environment: device, threads and torch build; others may change the last bits.
+        environment: device, threads and torch version; with others the last bits may differ.
         seconds: how long the run has taken so far, all sessions together.
         history: one entry per validation, with losses in nats per character.
         best: the lowest validation loss, or None before the first.
-        best_step: where it was reached.
+        best_step: the step of that validation.
         since_best: validations since then.
-        loss_sum, loss_characters: of training since the last validation.
-        finished: whether the run has come to its end.
+        loss_sum, loss_characters: sum of training losses in nats, and number of characters, since
+            the last validation.
+        finished: whether the run is finished.
     """
 
     requested: dict[str, Any]
@@ -67,12 +68,12 @@ class Record:
         return self.loss_sum / max(1, self.loss_characters)
 
     def add_step(self, loss: float, characters: int) -> None:
-        """Count a step with this mean loss in nats over so many characters."""
+        """Add a step with mean `loss` in nats over `characters`."""
         self.loss_sum += loss * characters
         self.loss_characters += characters
 
     def add_validation(self, step: int, loss: float | None) -> bool:
-        """Note a validation; None where there is no held-out text -> whether it is the best."""
+        """Record a validation loss, None without held-out text -> whether it is the best so far."""
         entry = {"step": step, "training": self.training_loss}
         if loss is not None:
             entry["validation"] = loss
@@ -91,12 +92,12 @@ class SavedRun:
 
     Attributes:
         settings: of the run.
-        record: what it knows of itself.
-        step: how many updates are behind it.
-        schedule: how far that is.
+        record: see Record.
+        step: number of updates so far.
+        schedule: of the learning rates.
         best: weights of the best validation, or None before the first.
-        arrays: everything of the trainer, by the names in the file.
-        data_version: of how its corpus was split and put in order; see DATA_VERSION.
+        arrays: all arrays of the trainer, by their names in the file.
+        data_version: see DATA_VERSION.
     """
 
     settings: Settings
@@ -111,7 +112,7 @@ class SavedRun:
 def save_run(
     path: Path, trainer: Trainer, record: Record, best: Mapping[str, Array] | None
 ) -> None:
-    """Write everything that the run needs to go on, atomically.
+    """Write everything that is needed to resume the run, atomically.
 
     Raises:
         OutputError: the file cannot be written; an older one is intact.
@@ -168,10 +169,10 @@ def _data_version(description: Description) -> int:
 
 
 def restore(trainer: Trainer, saved: SavedRun) -> None:
-    """Make `trainer`, built from the same settings and corpus, exactly what was saved.
+    """Restore the saved state of `trainer`, built from the same settings and corpus.
 
     Raises:
-        CheckpointError: the corpus has another vocabulary than was saved.
+        CheckpointError: the vocabulary is not the saved run's.
     """
     if len(saved.arrays["network.output.bias"]) != len(trainer.network.output.bias):
         raise CheckpointError("the saved run has another vocabulary; start over with --fresh")
@@ -181,8 +182,8 @@ def restore(trainer: Trainer, saved: SavedRun) -> None:
     device = trainer.network.output.weight.device
     weights = {name: arrays[f"network.{name}"] for name in trainer.network.state_dict()}
     trainer.network.load_state_dict(weights)
-    for name, memory in _memories(trainer).items():
-        memory.copy_(arrays[name])
+    for name, tensor in _optimiser_state(trainer).items():
+        tensor.copy_(arrays[name])
     trainer.adamw.steps = saved.step
     carried = [arrays[name] for name in sorted(arrays) if name.startswith("state.")]
     if carried:
@@ -191,7 +192,7 @@ def restore(trainer: Trainer, saved: SavedRun) -> None:
 
 
 def network_architecture(settings: Settings, vocabulary_size: int) -> Architecture:
-    """The network that `settings` ask for."""
+    """The architecture that `settings` describe."""
     return Architecture(
         settings.cell,
         vocabulary_size,
@@ -204,14 +205,14 @@ def network_architecture(settings: Settings, vocabulary_size: int) -> Architectu
 
 def _trainer_arrays(trainer: Trainer) -> dict[str, Array]:
     arrays = {f"network.{name}": array for name, array in trainer.weights().items()}
-    arrays.update({name: _array(memory) for name, memory in _memories(trainer).items()})
+    arrays.update({name: _array(tensor) for name, tensor in _optimiser_state(trainer).items()})
     for number, part in enumerate(trainer.state or ()):
         arrays[f"state.{number}"] = _array(part)
     return arrays
 
 
-def _memories(trainer: Trainer) -> dict[str, torch.Tensor]:
-    """What the optimisers remember of each weight, by its name in the file."""
+def _optimiser_state(trainer: Trainer) -> dict[str, torch.Tensor]:
+    """The optimisers' state tensors, by their names in the file."""
     muon, adamw = trainer.muon, trainer.adamw
     names = [name for name, _ in trainer.network.named_parameters()]
     of_muon = [name for name in names if trained_by_muon(name)]
@@ -230,7 +231,7 @@ def _memories(trainer: Trainer) -> dict[str, torch.Tensor]:
 
 
 def _array(tensor: torch.Tensor) -> Array:
-    # float32 holds every bfloat16 exactly, so the carried state survives the way there and back.
+    # float32 holds every bfloat16 exactly, so the carried state is restored exactly.
     array: Array = tensor.detach().float().cpu().numpy().astype(np.float32)
     return array
 
@@ -298,11 +299,11 @@ CHECKS: dict[str, Callable[[Any], bool]] = {
     "dict[str, Any]": lambda value: isinstance(value, dict),
     "list[dict[str, float]]": _is_history,
 }
-"""Annotation of a field -> whether a value parsed from JSON is of that kind."""
+"""Annotation of a field -> whether a value parsed from JSON is of that type."""
 
 
 def _parse(kind: type[Any], value: Any) -> Any:
-    """A dataclass from its JSON object; every field must be there, and of its annotated kind."""
+    """A dataclass from its JSON object; every field must be present and of its annotated type."""
     what = kind.__name__.lower()
     if not isinstance(value, dict) or value.keys() != {each.name for each in fields(kind)}:
         raise CheckpointError(f"its {what} is incomplete; start over with --fresh")

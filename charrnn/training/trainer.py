@@ -1,11 +1,11 @@
-"""Truncated back-propagation through time: a step, a validation, and the optimiser state.
+"""Train a network by truncated back-propagation through time: a step, a validation.
 
 Knows the network, its optimisers and the order of batches; not when to validate, save or stop, nor
 any file.
 
-The recipe, with what else was tried, is in tests/benchmarks/README.md: Muon for the recurrent
+The recipe, and the alternatives measured, are in tests/benchmarks/README.md: Muon for the recurrent
 layers' matrices and AdamW for the rest, linear warm-up and cosine decay, hidden state carried from
-chunk to chunk. With bfloat16, products are computed from a rounded copy of float32 weights.
+chunk to chunk. With bfloat16, matrix products use a rounded copy of the float32 weights.
 
 Axes: B texts, T positions, V vocabulary entries.
 """
@@ -33,14 +33,14 @@ from charrnn.training.muon import Muon
 from charrnn.training.settings import Settings
 
 FINAL_RATE = 0.02
-"""The rates end at this share of their peak."""
+"""The learning rates at the end, as a share of their peak."""
 
 
 @dataclass
 class Schedule:
     """How far the run has come, from 0 to 1; the learning rates depend on nothing else.
 
-    Progress is linear in steps from an anchor on, which moves only if the end is moved.
+    Progress is linear in steps from an anchor on, which moves only when the end is changed.
     """
 
     total: int
@@ -48,14 +48,14 @@ class Schedule:
     anchor_progress: float = 0.0
 
     def progress(self, step: int) -> float:
-        """Share of the run that is behind `step`."""
+        """The share of the run that is done after `step` updates, 0 to 1."""
         if step >= self.total:
             return 1.0
         share = (step - self.anchor_step) / (self.total - self.anchor_step)
         return self.anchor_progress + (1 - self.anchor_progress) * share
 
     def end_at(self, total: int, step: int) -> None:
-        """From `step` on, let the run end after `total` steps."""
+        """Change the number of steps to `total`; progress up to `step` stays as it is."""
         self.anchor_progress = self.progress(step)
         self.anchor_step = step
         self.total = max(total, step + 1)
@@ -76,7 +76,7 @@ class StepResult:
     Attributes:
         loss: mean over its characters, in nats.
         gradient_norm: before clipping.
-        rate_factor: on the peak learning rates.
+        rate_factor: learning rates as a share of their peak.
         characters: how many were predicted.
     """
 
@@ -87,11 +87,11 @@ class StepResult:
 
 
 class Trainer:
-    """A network in training.
+    """A network, its optimisers and the state carried between batches.
 
     Args:
-        settings: the recipe.
-        architecture: of the network, in agreement with `settings`.
+        settings: all hyperparameters.
+        architecture: of the network, as `settings` describe it.
         batches: the training text.
         device: a torch device.
     """
@@ -114,10 +114,11 @@ class Trainer:
         """Update the weights by the next batch.
 
         Raises:
-            TrainingError: the loss or the gradient is not finite; the weights are as before.
+            TrainingError: the loss or gradient is not finite (the weights are unchanged), or the
+                carried state does not fit the batch.
         """
         batch = self._batches[self.step]
-        # A seed of its own for each step leaves no generator's state to keep for a resume.
+        # With a seed for each step, no random state has to be saved for a resume.
         seed = (self.settings.seed, self.step)
         loss, state = self._gradients.compute(batch, self._carried(batch), seed)
         norm = float(nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip))
@@ -134,7 +135,7 @@ class Trainer:
         return result
 
     def _carried(self, batch: Batch) -> TorchState:
-        """The state that the batch begins with: zero in fresh rows."""
+        """The state before the batch: zero in fresh rows."""
         if self.state is None or batch.fresh.all():
             return self._gradients.initial_state(len(batch.fresh))
         if self.state[0].shape[1] != len(batch.fresh):
@@ -145,7 +146,7 @@ class Trainer:
         return tuple(part * kept for part in self.state)
 
     def _set_rates(self) -> float:
-        # The first step has a rate too: with progress taken at its end, warm-up never gives 0.
+        # Progress at the end of the step: else the first step would have a rate of 0.
         factor = rate_factor(self.schedule.progress(self.step + 1), self.settings.warmup)
         self.muon.rate = self.settings.muon_rate * factor
         self.adamw.rate = self.settings.rate * factor

@@ -27,7 +27,7 @@ STEPS = 200
 ROUNDS = 9
 READS = 20
 SIZES = (128, 256, 512)
-SIDE_BY_SIDE = 64
+TOGETHER = 64
 FEW_LINES, MANY_LINES, TIMED_LINES = 1_000, 10_000, 500
 FLOOR_WIDTH = 1024
 STEPPED_LINES = 50
@@ -121,7 +121,7 @@ def _read(weights: Array) -> None:
 
 
 def generate_some(model: LanguageModel, texts: int) -> None:
-    """STEPS characters of each of so many texts, as `sample` does."""
+    """STEPS characters of each of several texts, as `sample` does."""
     seeds = [(1, number) for number in range(texts)]
     for _ in generate(model, np.empty(0, np.int64), check_decoding({}), seeds, STEPS):
         pass
@@ -133,15 +133,15 @@ def many_streams() -> list[Row]:
     for hidden in (SIZES[0], DEFAULTS.hidden):
         model = networks(hidden).model
         pair = paired(
-            partial(generate_some, model, SIDE_BY_SIDE), partial(generate_some, model, 1), ROUNDS
+            partial(generate_some, model, TOGETHER), partial(generate_some, model, 1), ROUNDS
         )
         step = paired(partial(generate_some, model, 1), partial(step_model, model), ROUNDS)
         rows += [
             Row(
-                f"sample --num {SIDE_BY_SIDE} against one stream, hidden {hidden}",
-                rate(SIDE_BY_SIDE * STEPS, pair.measured),
+                f"sample --num {TOGETHER} against one stream, hidden {hidden}",
+                rate(TOGETHER * STEPS, pair.measured),
                 rate(STEPS, pair.reference),
-                pair.speed_up * SIDE_BY_SIDE,
+                pair.speed_up * TOGETHER,
                 target=8,
             ),
             Row(
@@ -155,7 +155,7 @@ def many_streams() -> list[Row]:
 
 
 def lines(count: int) -> Documents:
-    """So many lines, with EOS, in ids of their own vocabulary."""
+    """Lines, with EOS, as ids of their own vocabulary."""
     corpus = text(80 * count).split("\n")[:count]
     vocabulary = Vocabulary.from_text("".join(corpus))
     return documents_of(

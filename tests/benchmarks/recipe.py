@@ -1,6 +1,6 @@
 """Search for a better recipe: variants trained for fixed numbers of steps, seed by seed.
 
-Runs by hand, for hours if need be; README.md here records what won and what lost. A variant is
+Started by hand, for hours if needed; README.md here records the results. A variant is
 fields of Settings, and constants of modules in charrnn.training, changed:
 
     python -m tests.benchmarks.recipe train.txt "hidden=256 steps=3600" "muon.ITERATIONS=3"

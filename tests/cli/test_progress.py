@@ -83,18 +83,18 @@ def test_an_event_with_nothing_to_show_shows_nothing(capsys: pytest.CaptureFixtu
 
 def on_a_terminal(*arguments: str) -> tuple[str, str, int]:
     """stdout and stderr, both terminals of their own, and the exit status."""
-    ours, theirs = zip(os.openpty(), os.openpty(), strict=True)
+    parent_side, child_side = zip(os.openpty(), os.openpty(), strict=True)
     process = subprocess.Popen(
         [sys.executable, "-m", "charrnn", *arguments],
         stdin=subprocess.DEVNULL,
-        stdout=theirs[0],
-        stderr=theirs[1],
+        stdout=child_side[0],
+        stderr=child_side[1],
         env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "120"},
     )
-    for descriptor in theirs:
+    for descriptor in child_side:
         os.close(descriptor)
     texts = []
-    for descriptor in reversed(ours):  # stderr first: there is more of it than a terminal holds
+    for descriptor in reversed(parent_side):  # stderr first: more of it than a terminal holds
         received = io.BytesIO()
         while True:
             try:

@@ -41,7 +41,7 @@ def test_argmax_ignores_the_seed(charrnn: Command, prose_c: tuple[str, Path]) ->
     assert len(found.pop()) > 20
 
 
-def test_a_seed_that_was_not_given_is_told_and_can_be_given(
+def test_a_chosen_seed_is_printed_and_can_be_given(
     charrnn: Command, prose_c: tuple[str, Path]
 ) -> None:
     first = charrnn("sample", *prose_c, "--length", "40")
@@ -203,7 +203,7 @@ def test_a_reader_that_leaves_is_no_error(run_charrnn: Command, prose_model: Tra
     assert process.returncode == 0
 
 
-def test_a_checkpoint_that_was_not_named_is_told(
+def test_the_default_checkpoint_is_named_on_stderr(
     charrnn: Command, prose_model: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CHARRNN_CHECKPOINT", str(prose_model.run))

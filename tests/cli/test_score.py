@@ -172,7 +172,7 @@ def test_each_line_of_stdin_is_answered_before_the_next_is_written(
         for text in ("the cat", "a dog", "nothing at all"):
             process.stdin.write(text + "\n")
             process.stdin.flush()
-            assert text in process.stdout.readline()  # waits for ever where nothing is answered
+            assert text in process.stdout.readline()  # would wait forever without an answer
         process.stdin.close()
         assert process.stdout.read() == ""
     assert process.returncode == 0

@@ -72,10 +72,10 @@ def test_closed_streams_are_an_error_or_silence(monkeypatch: pytest.MonkeyPatch)
 def on_a_terminal(raw: bool) -> str:
     """What a terminal receives of a text with control characters."""
     program = f"from charrnn.cli.terminal import Output; Output({raw}).line('\\x1b[2J\\u202e\\tx')"
-    ours, theirs = os.openpty()
-    subprocess.run([sys.executable, "-c", program], stdout=theirs, check=True)
-    os.close(theirs)
-    with open(ours, "rb", buffering=0) as terminal:
+    parent_side, child_side = os.openpty()
+    subprocess.run([sys.executable, "-c", program], stdout=child_side, check=True)
+    os.close(child_side)
+    with open(parent_side, "rb", buffering=0) as terminal:
         return terminal.read(1000).decode().rstrip("\r\n")
 
 

@@ -22,7 +22,7 @@ def test_every_setting_has_an_option_that_shows_its_default(field: object) -> No
     default = getattr(DEFAULTS, name)
     assert option.name == name
     given = command_of("train").make_context("train", ["corpus.txt"]).params
-    assert given[name] is None, "what was not given must be told from what was"
+    assert given[name] is None, "options not given must be distinguishable"
     assert option.type.convert(str(default), None, None) == default
     if name != "steps":
         assert option.show_default in (str(default), "chosen")
@@ -65,7 +65,7 @@ def test_training_learns(prose_model: Trained) -> None:
     assert losses[-1] < math.log(len(set(prose_model.text))) / 3  # a third of knowing nothing
 
 
-def test_a_run_is_three_files_and_its_log_is_what_was_told(prose_model: Trained) -> None:
+def test_a_run_is_three_files_and_its_log_has_the_events(prose_model: Trained) -> None:
     found = {path.name for path in prose_model.run.iterdir() if not path.name.startswith(".")}
     assert found == {"model.safetensors", "training.safetensors", "log.jsonl"}
     log = (prose_model.run / "log.jsonl").read_text().splitlines()

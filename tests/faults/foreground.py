@@ -1,4 +1,4 @@
-"""`python -m charrnn` with no signal ignored, whatever the process that starts it ignores.
+"""`python -m charrnn` with no signal ignored, even if the parent process ignores some.
 
 A shell starts background jobs with SIGINT ignored, nohup starts its command with SIGHUP ignored,
 and whatever a process ignores its children ignore too.

@@ -1,6 +1,6 @@
 """A Python with torch imported that forks a process for each command line asked of it.
 
-`import torch`, with what an optimiser imports besides, takes seconds: too long for tests that kill
+`import torch`, with what an optimiser imports as well, takes seconds: too long for tests that kill
 and restart training many times. Each forked process runs `charrnn.cli.main` as `python -m charrnn`
 does. This process has one thread, so that forking it is safe.
 

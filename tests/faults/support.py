@@ -124,7 +124,7 @@ class Launcher:
 
         Args:
             arguments: of the command line.
-            env: variables beside those of this process.
+            env: variables in addition to those of this process.
             directory: to run in; without it the current one.
             stdin: a file to read.
             stdout: a file to write to.
@@ -181,7 +181,7 @@ def one_line_error(result: Result, status: int = 1) -> str:
 
 
 def no_traceback(result: Result) -> Result:
-    """`result`, which must be a success or an error told in words."""
+    """`result`, which must be a success or an error in one line."""
     assert result.status in {0, 1}, (result.status, result.err)
     assert "Traceback" not in result.err, result.err
     assert "Warning" not in result.err, result.err

@@ -34,7 +34,7 @@ from charrnn.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoi
 from charrnn.models.ngram import NgramModel
 from charrnn.text.vocabulary import EOS
 from charrnn.training.state import load_run
-from tests.conftest import Command, Tell
+from tests.conftest import Command, Report
 from tests.faults.fuzz import mutation
 from tests.faults.support import (
     TINY,
@@ -50,7 +50,7 @@ from tests.support import prose, random_checkpoint
 
 MODEL = Path("model.safetensors")
 MORE = 64 << 20
-"""Bytes of memory that reading a checkpoint may take beside three times its size."""
+"""Bytes of memory that reading a checkpoint may take besides three times its size."""
 SECONDS = 5.0
 """In which a checkpoint must be read or refused, on a machine that is busy with other tests."""
 
@@ -114,14 +114,14 @@ def test_a_checkpoint_with_one_bit_changed_is_refused(
 def refused(data: bytes) -> bool:
     """Whether reading a checkpoint of these bytes raises CheckpointError; nothing else may be."""
     MODEL.write_bytes(data)
-    begun = time.monotonic()
+    started = time.monotonic()
     try:
         with bounded_memory(MORE + 3 * len(data)):
             load_checkpoint(MODEL)
     except CheckpointError:
         return True
     finally:
-        assert time.monotonic() - begun < SECONDS
+        assert time.monotonic() - started < SECONDS
     return False
 
 
@@ -397,7 +397,7 @@ STRANGERS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "notes.txt": (lambda path: path.write_text("Hello.\n" * 9), "not a safetensors file"),
     "empty": (lambda path: path.touch(), "truncated or not a safetensors file"),
     "directory": (lambda path: path.mkdir(), "directory has no model.safetensors"),
-    "pipe": (os.mkfifo, "pipe is a pipe, no checkpoint"),
+    "pipe": (os.mkfifo, "pipe is a pipe, not a checkpoint"),
     "socket": (listening, "cannot read socket"),
     "nothing": (lambda path: None, "there is no checkpoint nothing"),
     "dangling": (lambda path: path.symlink_to("gone"), "there is no checkpoint dangling"),
@@ -607,17 +607,17 @@ def test_200_mutations_of_an_unfinished_run_are_refused_or_harmless(unfinished: 
 
 @pytest.mark.fault(12)
 @pytest.mark.soak
-def test_100000_mutations_are_refused_or_harmless(tell: Tell) -> None:
+def test_100000_mutations_are_refused_or_harmless(report: Report) -> None:
     outcomes = fuzz(100_000, seed=2)
-    tell(f"100,000 mutated checkpoints: {dict(outcomes)}")
+    report(f"100,000 mutated checkpoints: {dict(outcomes)}")
     assert sum(outcomes.values()) == 100_000
 
 
 @pytest.mark.fault(12)
 @pytest.mark.soak
 def test_10000_mutations_of_an_unfinished_run_are_refused_or_harmless(
-    unfinished: Path, tell: Tell
+    unfinished: Path, report: Report
 ) -> None:
     outcomes = fuzz_runs(unfinished, 10_000, seed=2)
-    tell(f"10,000 mutated unfinished runs: {dict(outcomes)}")
+    report(f"10,000 mutated unfinished runs: {dict(outcomes)}")
     assert sum(outcomes.values()) == 10_000

@@ -21,13 +21,13 @@ from charrnn.models.checkpoint import Checkpoint, save_checkpoint
 from charrnn.text.corpus import load_corpus
 from charrnn.text.reading import Reading, Source
 from charrnn.text.vocabulary import EOS, UNK
-from tests.conftest import Tell
+from tests.conftest import Report
 from tests.faults.support import TINY, Launcher, bounded_memory, one_line_error
 from tests.support import Result, prose, random_checkpoint
 
 MODEL = Path("model.safetensors")
 MORE = 64
-"""Mebibytes beside its map in which a text of any length must be read and trained on."""
+"""Mebibytes, besides the memory map, in which a text of any length must be read and trained on."""
 ODD = (
     "a\x00b\x01\x1b[2J\x7f\x85\x9b\u2028\u2029\u202e\u200be\u0301ñ\u0302"
     "\U0001f600\U0010ffff\t\r\n\r\n\rz"
@@ -187,7 +187,7 @@ def test_a_million_equally_rare_characters_are_refused_without_a_false_promise(
 
 
 def train_in_bounded_memory(launcher: Launcher, megabytes: int) -> None:
-    """Train on a large text with room for its map and little more."""
+    """Train on a large text with enough memory for its map and little more."""
     sentence = prose(5000).encode()
     with Path("corpus.txt").open("wb") as file:
         file.writelines(sentence for _ in range((megabytes << 20) // len(sentence)))
@@ -207,13 +207,13 @@ def test_memory_does_not_grow_with_the_text(
 @pytest.mark.fault(23)
 @pytest.mark.soak
 def test_memory_does_not_grow_with_a_very_large_text(
-    launcher: Launcher, monkeypatch: pytest.MonkeyPatch, tell: Tell
+    launcher: Launcher, monkeypatch: pytest.MonkeyPatch, report: Report
 ) -> None:
     monkeypatch.setenv("CHARRNN_CACHE", "cache")
-    begun = time.monotonic()
+    started = time.monotonic()
     train_in_bounded_memory(launcher, 1000)
-    seconds = time.monotonic() - begun
-    tell(f"1,000 MiB of text read and trained on in {MORE} MiB of memory, {seconds:.0f} s")
+    seconds = time.monotonic() - started
+    report(f"1,000 MiB of text read and trained on in {MORE} MiB of memory, {seconds:.0f} s")
 
 
 # --- row 24: what is no file

@@ -18,7 +18,7 @@ import pytest
 from charrnn.models.checkpoint import load_checkpoint, save_checkpoint
 from charrnn.storage.files import OutputError, write_atomically
 from charrnn.training.state import load_run
-from tests.conftest import Command, Tell
+from tests.conftest import Command, Report
 from tests.faults import faulty_os
 from tests.faults.faulty_os import FaultyOS
 from tests.faults.support import (
@@ -356,7 +356,7 @@ def test_a_run_that_diverges_keeps_the_last_good_checkpoint(
 
 
 @pytest.mark.fault(34)
-def test_a_second_trainer_is_told_who_is_at_work(launcher: Launcher) -> None:
+def test_a_second_trainer_is_refused_with_the_process_id_of_the_first(launcher: Launcher) -> None:
     endless = (*COMMAND, "--steps", "1000000", "--validate-every", "1000")
     first = launcher.start(*endless)
     until(TRAINING.exists)
@@ -365,7 +365,7 @@ def test_a_second_trainer_is_told_who_is_at_work(launcher: Launcher) -> None:
     assert one_line_error(launcher.run(*endless, "--fresh")) == message
     first.kill()
     assert first.wait().status == -signal.SIGKILL
-    # Nobody holds the lock that the killed process has left.
+    # The lock of the killed process is released.
     assert (RUN / ".lock.pid").exists()
     assert launcher.run(*COMMAND, "--fresh").status == 0
     assert not (RUN / ".lock.pid").exists()
@@ -391,7 +391,7 @@ def test_the_time_of_day_means_nothing(
 
 
 @pytest.mark.fault(35)
-def test_the_run_trained_last_is_not_told_by_the_time_of_its_files(
+def test_the_run_trained_last_is_not_found_by_file_times(
     launcher: Launcher, run_charrnn: Command
 ) -> None:
     for name in ("one", "two"):
@@ -473,7 +473,7 @@ def test_200_runs_killed_at_random_moments_go_on(
     left_alone: tuple[bytes, list[str]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    tell: Tell,
+    report: Report,
 ) -> None:
     kills = 0
     for seed in range(1000, 1200):
@@ -483,7 +483,7 @@ def test_200_runs_killed_at_random_moments_go_on(
         Path("corpus.txt").write_text(prose(30))
         kills += kill_at_random(launcher, left_alone[0], seed)
     assert kills > 200
-    tell(f"200 runs, killed {kills} times at random moments: all went on to the last bit")
+    report(f"200 runs, killed {kills} times at random moments: all went on to the last bit")
 
 
 @pytest.mark.fault(3)
@@ -493,7 +493,7 @@ def test_a_run_killed_or_failing_in_every_call_goes_on(
     left_alone: tuple[bytes, list[str]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    tell: Tell,
+    report: Report,
 ) -> None:
     killed = failed = harmless = 0
     for at, late, error in product(range(48), (False, True), ("KILL", *ERRORS)):
@@ -510,4 +510,4 @@ def test_a_run_killed_or_failing_in_every_call_goes_on(
             harmless += 1  # hard links, without which a file can be written, too
     assert killed == 96
     assert failed > 200
-    tell(f"{killed} kills, {failed} errors, {harmless} harmless ones in 48 calls: no run lost")
+    report(f"{killed} kills, {failed} errors, {harmless} harmless ones in 48 calls: no run lost")

@@ -55,10 +55,10 @@ def model(isolation: None) -> Path:
 
 def stop(job: Job, number: signal.Signals) -> Result:
     """Send a signal; the run must be saved and left in time."""
-    begun = time.monotonic()
+    started = time.monotonic()
     job.kill(number)
     result = job.wait(SECONDS)
-    assert time.monotonic() - begun < SECONDS
+    assert time.monotonic() - started < SECONDS
     assert result.status == STATUS[number], result.err
     assert "Traceback" not in result.err
     return result
@@ -150,10 +150,10 @@ def test_a_second_interrupt_quits_at_once(launcher: Launcher) -> None:
     time.sleep(0.2)
     hanging.kill(signal.SIGINT)
     time.sleep(0.5)
-    begun = time.monotonic()
+    started = time.monotonic()
     hanging.kill(signal.SIGINT)
     result = hanging.wait(SECONDS)
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - started < 1
     assert result.status == 130
     assert "Traceback" not in result.err
     load_run(TRAINING)
@@ -287,7 +287,7 @@ def test_a_run_whose_events_nobody_reads_is_saved(launcher: Launcher) -> None:
 
 
 @pytest.mark.fault(31)
-def test_a_run_whose_events_have_no_room_is_an_error(launcher: Launcher) -> None:
+def test_events_that_do_not_fit_on_the_disk_are_an_error(launcher: Launcher) -> None:
     done = launcher.run(*ENDLESS, stdout="/dev/full")
     assert "no space left on device" in one_line_error(done).lower()
 

@@ -25,7 +25,7 @@ FILE = Path(MODEL_FILE)
 
 
 def parts(path: Path = FILE) -> tuple[Description, dict[str, Array]]:
-    """What the file says, whatever it is."""
+    """What the file says, valid or not."""
     from safetensors.numpy import load
 
     arrays = load(path.read_bytes())
@@ -99,17 +99,17 @@ def test_weights_that_are_not_finite_are_neither_written_nor_read(value: float) 
         ({"format_version": True}, "its format_version is True"),
         ({"format_version": None}, "its format_version is None"),
         ({"kind": "training"}, "it holds 'training', not 'model'"),
-        ({"vocabulary": None}, "its vocabulary is no list"),
-        ({"vocabulary": "abc"}, "its vocabulary is no list"),
+        ({"vocabulary": None}, "its vocabulary is not a list"),
+        ({"vocabulary": "abc"}, "its vocabulary is not a list"),
         ({"vocabulary": []}, "a vocabulary has 1 to"),
         ({"vocabulary": [97, 97, 99]}, "U.0061 is repeated"),
         ({"vocabulary": [97, 98, 0xD800]}, "is a surrogate"),
         ({"vocabulary": [97, 98, 0x110000]}, "is outside Unicode"),
         ({"vocabulary": [97, 98]}, "array 'embedding.weight' is float32 .5, 4."),
-        ({"lines": None}, "does not say whether its documents are lines"),
-        ({"lines": 1}, "does not say whether"),
+        ({"lines": None}, "its field lines is not true or false"),
+        ({"lines": 1}, "its field lines is not"),
         ({"network": None}, "neither a network nor"),
-        ({"network": []}, "it describes no network"),
+        ({"network": []}, "its network is not described by an object"),
         ({"training": []}, "its training record is malformed"),
         ({"corpus": "text"}, "its corpus record is malformed"),
     ],
@@ -120,7 +120,7 @@ def test_a_description_that_makes_no_sense_is_refused(
     save_checkpoint(FILE, random_checkpoint("abc"))
     description, arrays = parts()
     tensor_file.write(FILE, {**description, **changes}, arrays)
-    with pytest.raises(CheckpointError, match=f"is no usable checkpoint: .*{message}"):
+    with pytest.raises(CheckpointError, match=f"is not a usable checkpoint: .*{message}"):
         load_checkpoint(FILE)
 
 
@@ -132,11 +132,11 @@ def test_a_description_that_makes_no_sense_is_refused(
         ({"hidden": "8"}, "sizes that are not integers"),
         ({"hidden": 8.0}, "sizes that are not integers"),
         ({"layers": True}, "sizes that are not integers"),
-        ({"hidden": 9}, "but its description means float32"),
+        ({"hidden": 9}, "but its description requires float32"),
         ({"layers": 2}, "it lacks array"),
         ({"hidden": 10**12}, "hidden must be 1 to"),
         ({"hidden": 0}, "hidden must be 1 to"),
-        ({"cell": "gru"}, "but its description means float32"),
+        ({"cell": "gru"}, "but its description requires float32"),
         ({"dropout": "0"}, "dropout is not a number"),
         ({"dropout": 1.5}, "dropout must be"),
     ],

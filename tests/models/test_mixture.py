@@ -1,4 +1,4 @@
-"""The mixture of a network and an n-gram model: against numbers by hand, and by other roads."""
+"""The mixture of a network and an n-gram model: against numbers by hand, and other computations."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def predictions(model: LanguageModel, tokens: npt.NDArray[np.int64]) -> npt.NDAr
 
 
 def test_it_is_a_language_model(mixture: Mixture) -> None:
-    doorway: LanguageModel = mixture
-    assert doorway.vocabulary_size == V
+    model: LanguageModel = mixture
+    assert model.vocabulary_size == V
 
 
 def test_probabilities_add_up_to_one_after_every_context(mixture: Mixture) -> None:
@@ -118,24 +118,25 @@ def test_one_and_nothing_is_the_network_nothing_and_one_the_ngram_model(
 def test_a_mix_by_hand() -> None:
     # E a a b E: what follows "E" is "a" with 1/2, and half of the unigrams'
     # (1/8, 1/4, 3/8, 1/4); see test_bigrams_by_hand in test_ngram.py.
-    theirs = np.array([1, 2, 11, 2]) / 16
-    ours = [0.1, 0.2, 0.3, 0.4]
+    ngram_probabilities = np.array([1, 2, 11, 2]) / 16
+    network_probabilities = [0.1, 0.2, 0.3, 0.4]
     ngram = NgramModel.build(np.array([A, A, B, E]), 2, 4)
     exponents = np.array([[9, 9], [0.5, 2]], np.float32)  # after an unknown and a known context
-    mixed = Mixture(TableModel([ours] * 4), ngram, exponents)
+    mixed = Mixture(TableModel([network_probabilities] * 4), ngram, exponents)
     found, _ = mixed.step(np.array([E]), mixed.initial_state(1))
-    product = [math.sqrt(p) * q**2 for p, q in zip(ours, theirs.tolist(), strict=True)]
+    pairs = zip(network_probabilities, ngram_probabilities.tolist(), strict=True)
+    product = [math.sqrt(p) * q**2 for p, q in pairs]
     np.testing.assert_allclose(np.exp(found[0]), np.array(product) / sum(product), atol=1e-6)
 
 
 def test_the_exponents_are_those_of_the_matched_length() -> None:
     ngram = NgramModel.build(np.array([A, A, B, E]), 3, 4)
-    ours = [0.1, 0.2, 0.3, 0.4]
+    network_probabilities = [0.1, 0.2, 0.3, 0.4]
     exponents = np.array([[1, 0], [0.5, 0], [0, 0]], np.float32)  # the longer, the flatter
-    mixed = Mixture(TableModel([ours] * 4), ngram, exponents)
+    mixed = Mixture(TableModel([network_probabilities] * 4), ngram, exponents)
     found = np.exp(predictions(mixed, np.array([[0, A, A]])))[0]  # matched: 0, 1, 2 characters
-    roots = np.sqrt(ours)
-    expected = [np.array(ours), roots / roots.sum(), np.full(4, 0.25)]
+    roots = np.sqrt(network_probabilities)
+    expected = [np.array(network_probabilities), roots / roots.sum(), np.full(4, 0.25)]
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 

@@ -1,4 +1,4 @@
-"""The n-gram model against numbers by hand, a plain reference, and itself by other roads."""
+"""The n-gram model against numbers by hand, a plain reference, and other computations."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charrnn.models.ngram import NgramModel
-from charrnn.models.ngram_counter import NgramCounter, count_ngrams, spread
+from charrnn.models.ngram_counter import NgramCounter, bit_reversed_order, count_ngrams
 from charrnn.models.ngram_counts import NgramCounts
 
 E = 1
@@ -148,7 +148,7 @@ def test_counting_may_stop_and_go_on() -> None:
     ids = repetitive(1)
     counter = NgramCounter(ids, 3, V, block=20, step=40)
     assert sum(islice(counter.count(), 4)) == 160
-    steps = spread(counter.steps)[:4]
+    steps = bit_reversed_order(counter.steps)[:4]
     text = [E, *ids.tolist()]
     expected: Counter[tuple[int, ...]] = Counter()
     for step in steps:  # n-grams that begin in the step, with the start of the text in the first
@@ -179,8 +179,8 @@ def test_temporary_files_are_gone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 8, 13, 100])
-def test_every_beginning_is_spread_evenly(n: int) -> None:
-    order = spread(n)
+def test_every_prefix_is_spread_evenly(n: int) -> None:
+    order = bit_reversed_order(n)
     assert sorted(order) == list(range(n))
     for taken in range(1, n + 1):
         gaps = np.diff([-1, *sorted(order[:taken]), n])

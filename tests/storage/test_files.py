@@ -23,7 +23,7 @@ def leave(target: str) -> Path:
     return leftover
 
 
-def test_a_temporary_lies_beside_its_target_and_belongs_to_one_writer() -> None:
+def test_a_temporary_file_is_next_to_its_target_and_has_one_writer() -> None:
     names = {temporary_for(Path("a/b.txt")) for _ in range(100)}
     assert len(names) == 100
     assert {name.parent for name in names} == {Path("a")}
@@ -52,7 +52,7 @@ def test_only_what_writers_of_these_files_left_is_deleted() -> None:
     assert sorted(HERE.iterdir()) == sorted([foreign, *others])
 
 
-def test_among_several_writers_only_what_nobody_writes_is_deleted() -> None:
+def test_only_files_without_a_writer_are_deleted() -> None:
     abandoned = leave("a")
     with shared(HERE):
         assert not abandoned.exists()

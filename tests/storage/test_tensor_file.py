@@ -50,7 +50,7 @@ def read_bytes(data: bytes, arrays: Mapping[str, Array] = ARRAYS) -> tuple[Any, 
 
 
 def sealed(header: bytes, body: bytes) -> bytes:
-    """A file with a right digest, whatever its header says."""
+    """A file with a valid digest and any header."""
     zeros = b"0" * 64
     assert header.count(zeros) == 1
     header += b" " * (-len(header) % 8)
@@ -110,7 +110,7 @@ def test_the_digest_covers_every_byte() -> None:
     path = Path("file.safetensors")
     for position in range(len(data)):
         path.write_bytes(data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :])
-        with pytest.raises(CheckpointError, match=r"file\.safetensors is no usable checkpoint"):
+        with pytest.raises(CheckpointError, match=r"file\.safetensors is not a usable checkpoint"):
             tensor_file.read(path, expecting(ARRAYS))
 
 
@@ -214,7 +214,7 @@ def test_a_description_that_the_reader_refuses_is_no_checkpoint() -> None:
         raise SettingsError("hidden must be 1 or more")
 
     Path("file").write_bytes(tensor_file.encode({}, {}))
-    with pytest.raises(CheckpointError, match="file is no usable checkpoint: hidden must be 1"):
+    with pytest.raises(CheckpointError, match="file is not a usable checkpoint: hidden must be 1"):
         tensor_file.read(Path("file"), refuse)
 
 
@@ -228,8 +228,8 @@ def test_a_pipe_a_device_and_a_directory_are_refused_at_once() -> None:
     os.mkfifo("pipe")
     Path("directory").mkdir()
     for name, message in (
-        ("pipe", "pipe is a pipe, no checkpoint"),
-        ("/dev/zero", "not a regular file, no checkpoint"),
+        ("pipe", "pipe is a pipe, not a checkpoint"),
+        ("/dev/zero", "not a regular file, not a checkpoint"),
         ("directory", "cannot read directory: is a directory"),
         ("missing", "cannot read missing: no such file"),
     ):

@@ -76,7 +76,7 @@ def test_the_cache_tells_contents_and_settings_apart(monkeypatch: pytest.MonkeyP
         b"\x80\x04pickle",
     ],
 )
-def test_a_damaged_cache_is_made_anew(damage: bytes, own_cache: Path) -> None:
+def test_a_damaged_cache_is_rebuilt(damage: bytes, own_cache: Path) -> None:
     write("a.txt", "abc")
     load("a.txt")
     (entry,) = own_cache.glob("*.ids")

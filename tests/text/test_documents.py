@@ -83,7 +83,7 @@ def test_every_document_gives_its_fraction_on_average(lengths: list[int], fracti
     st.integers(1, 10_000), st.integers(1, 300), st.floats(0.001, 1), st.floats(0, 0.99),
     st.data(),
 )
-def test_every_stretch_of_documents_gives_about_its_fraction(
+def test_every_part_of_the_documents_gives_about_its_fraction(
     length: int, count: int, fraction: float, offset: float, data: st.DataObject
 ) -> None:
     begin = data.draw(st.integers(0, count - 1))
@@ -105,22 +105,22 @@ def test_every_stretch_of_documents_gives_about_its_fraction(
         ([], 5, []),
     ],
 )
-def test_a_part_of_the_documents_is_spread_over_all(
+def test_a_subsample_is_spread_over_all_documents(
     lengths: list[int], characters: int, expected: list[int]
 ) -> None:
     starts = np.cumsum([0, *lengths])[:-1]
     documents = Documents(np.arange(sum(lengths)), starts, np.array(lengths, np.int64))
-    found = documents.spread(characters)
+    found = documents.subsample(characters)
     assert found.lengths.tolist() == expected
     assert found.characters <= characters
     assert np.isin(found.starts, starts).all()
 
 
-def test_what_is_spread_sees_two_corpora_alike() -> None:
+def test_a_subsample_has_two_corpora_in_proportion() -> None:
     """A book of a million characters and a thousand poems of a thousand."""
     lengths = np.array([1_000_000] + [1000] * 1000)
     documents = Documents(np.zeros(0), lengths.cumsum() - lengths, lengths)
-    found = documents.spread(40_000)
+    found = documents.subsample(40_000)
     assert found.lengths[0] == 20_000
     assert found.lengths[1:].tolist() == [1000] * 20
     assert abs(np.diff(found.starts[1:]) - 50_000).max() <= 1000

@@ -200,7 +200,7 @@ def test_each_line_of_standard_input_is_there_as_soon_as_it_is_written(
         found = lines("-")
         for text in ("a", "", "é", "longer"):
             pipe.write(f"{text}\n".encode())
-            assert next(found) == text  # a read-ahead would wait here for ever
+            assert next(found) == text  # a read-ahead would wait here forever
         pipe.close()
         assert list(found) == []
 

@@ -99,7 +99,7 @@ def test_no_character_and_no_end_of_a_document_is_lost(
 
 @pytest.mark.parametrize("seed", range(5))
 def test_two_corpora_are_held_out_in_proportion(seed: int) -> None:
-    """A book of half a million characters beside five hundred poems of a thousand."""
+    """A book of half a million characters and five hundred poems of a thousand."""
     book, poems = "a" * 499_999, ["b" * 999] * 500
     for texts in ([book, *poems], [*poems, book]):
         split = split_files(ids_of(*texts), 0.02, seed)

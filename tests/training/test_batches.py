@@ -74,7 +74,7 @@ def test_each_target_is_preceded_by_its_context(
     inside = found.inputs[:, 1:] == found.targets[:, :-1]
     assert (inside | (found.inputs[:, 1:] == EOS)).all()
     begins = found.inputs[found.fresh, 0] == EOS
-    assert begins[int(batch > 1) :].all()  # the first row may be a stretch from anywhere
+    assert begins[int(batch > 1) :].all()  # the first row may start anywhere
 
 
 @pytest.mark.parametrize(("batch", "chunk"), [(1, 5), (2, 5), (5, 3), (7, 1), (4, 60)])
@@ -123,10 +123,10 @@ def test_a_newline_before_eos_begins_no_line(blank: int) -> None:
 
 @pytest.mark.parametrize("newline", [None, NEWLINE])
 @pytest.mark.parametrize("length", [500, 3 * START_SEARCH])
-def test_of_a_long_line_random_stretches_are_shown_with_what_comes_before(
+def test_of_a_long_line_random_parts_are_shown_with_their_context(
     newline: int | None, length: int
 ) -> None:
-    ids = np.arange(3, 3 + length)  # all different: a stretch says where it is from
+    ids = np.arange(3, 3 + length)  # all different, so ids show their position
     if newline is not None:
         ids = np.append(ids, [newline, EOS])
     batches = StreamBatches(ids, newline, batch=2, chunk=1, seed=1)

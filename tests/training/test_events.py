@@ -64,7 +64,7 @@ def test_an_event_makes_this_json(event: Event, record: dict[str, object]) -> No
     assert as_json(event) == record
 
 
-def test_the_figures_of_a_mixture_are_told_only_where_there_is_one() -> None:
+def test_only_a_mixture_has_figures_of_its_parts() -> None:
     alone = as_json(DoneEvent("run", 9, 5, None, 1.0))
     assert alone.keys() == {
         "event", "checkpoint", "step", "best_step", "nats_per_character", "seconds"

@@ -1,4 +1,4 @@
-"""An interrupted run is saved, whatever becomes of those who watch it."""
+"""An interrupted run is saved, even if the listener fails."""
 
 from __future__ import annotations
 
@@ -96,8 +96,8 @@ def test_a_listener_that_dies_of_the_same_signal_changes_nothing(
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-def test_a_listener_that_fails_when_it_is_told_of_the_interruption(error: Exception) -> None:
-    told: list[Event] = []
+def test_a_listener_that_fails_on_the_interruption(error: Exception) -> None:
+    emitted: list[Event] = []
     saved: list[int] = []
 
     def on_event(event: Event) -> None:
@@ -105,14 +105,14 @@ def test_a_listener_that_fails_when_it_is_told_of_the_interruption(error: Except
             signal.raise_signal(signal.SIGTERM)
         if isinstance(event, InterruptedEvent):
             saved.append(load_run(TRAINING).step)
-            told.append(event)
+            emitted.append(event)
             raise error
 
     with pytest.raises(Interrupted) as stopped:
         run(on_event)
     assert stopped.value.status == 143
     assert saved == [11]  # the step after the validation
-    assert told == [InterruptedEvent(f"interrupted: {stopped.value.summary}")]
+    assert emitted == [InterruptedEvent(f"interrupted: {stopped.value.summary}")]
 
 
 @pytest.mark.parametrize("error", ERRORS[:2], ids=lambda error: type(error).__name__)
@@ -168,7 +168,7 @@ def test_a_reader_that_dies_with_the_interrupt_leaves_a_saved_run(delay: float) 
 def test_a_window_that_is_closed_while_the_bar_is_up_leaves_a_saved_run(
     number: signal.Signals,
 ) -> None:
-    """The terminal is gone: whatever is written to it fails with EIO."""
+    """The terminal was closed: every write to it fails with EIO."""
     master, slave = pty.openpty()
     process = leading_its_group(stdin=slave, stdout=slave, stderr=slave)
     os.close(slave)

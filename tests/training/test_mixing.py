@@ -80,7 +80,7 @@ def test_its_figures_are_those_of_evaluation(
 ) -> None:
     documents = source.documents(4000, 3)
     mixed = Mixture(network, ngram, fit.exponents)
-    for model, figure in ((network, fit.network), (ngram, fit.ngram), (mixed, fit.together)):
+    for model, figure in ((network, fit.network), (ngram, fit.ngram), (mixed, fit.mixture)):
         assert loss(model, documents) == pytest.approx(figure, abs=1e-4)
 
 
@@ -88,8 +88,8 @@ def test_together_they_beat_both_on_the_text_of_the_fit(fit: Fit) -> None:
     assert fit.exponents.shape == (ORDER, 2)
     assert fit.exponents.dtype == np.float32
     assert fit.helps
-    assert fit.together < min(fit.network, fit.ngram) - 0.01
-    assert fit.together < fit.cross_validated < fit.together + 0.01
+    assert fit.mixture < min(fit.network, fit.ngram) - 0.01
+    assert fit.mixture < fit.cross_validated < fit.mixture + 0.01
     assert fit.figures() == {
         "network_nats_per_character": fit.network,
         "ngram_nats_per_character": fit.ngram,
@@ -111,10 +111,10 @@ def test_the_fit_is_the_best_there_is_nearby(
     documents = source.documents(4000, 3)
     for change in ((0.1, 0), (-0.1, 0), (0, 0.1), (0, -0.1)):
         changed = fit.exponents + np.array(change, np.float32)
-        assert loss(Mixture(network, ngram, changed), documents) > fit.together
+        assert loss(Mixture(network, ngram, changed), documents) > fit.mixture
 
 
-def test_a_partner_of_other_text_gets_next_to_no_say() -> None:
+def test_an_ngram_model_of_other_text_gets_almost_no_weight() -> None:
     shares = np.zeros((V, V))
     shares[:, FIRST:] = np.random.default_rng(1).dirichlet(np.full(V - FIRST, 0.3), V)
     source = Source(np.broadcast_to(shares, (V, V, V)))  # one character decides on the next
@@ -122,14 +122,14 @@ def test_a_partner_of_other_text_gets_next_to_no_say() -> None:
     stranger = NgramModel.build(np.random.default_rng(0).integers(FIRST, V, 600), ORDER, V)
     fit = fit_mixture(network, stranger, source.documents(4000, 3))
     assert np.abs(fit.exponents[:, 1]).max() < 0.2
-    assert fit.network - 0.002 < fit.together <= fit.network
+    assert fit.network - 0.002 < fit.mixture <= fit.network
     assert not fit.helps
     mixed = Mixture(network, stranger, fit.exponents)
     further = source.documents(4000, 4)
     assert loss(mixed, further) == pytest.approx(loss(network, further), abs=0.002)
 
 
-def test_a_partner_that_does_not_help_is_not_in_the_figures(fit: Fit) -> None:
+def test_an_ngram_model_that_does_not_help_is_not_in_the_figures(fit: Fit) -> None:
     for gain, helps in ((0.0, False), (-0.01, False), (0.01, True)):
         changed = replace(fit, cross_validated=fit.network - gain)
         assert changed.helps is helps
@@ -162,7 +162,7 @@ def test_the_halves_of_the_cross_validation_do_not_interleave(
     ]
     found = fit_mixture(network, ngram, documents_of([text], with_eos=False))
     assert found.cross_validated == pytest.approx(np.mean(losses), abs=2e-3)
-    assert found.cross_validated > found.together + 0.02
+    assert found.cross_validated > found.mixture + 0.02
 
 
 def test_a_few_characters_are_enough(
@@ -170,7 +170,7 @@ def test_a_few_characters_are_enough(
 ) -> None:
     fit = fit_mixture(network, ngram, source.documents(1, 3))
     assert np.isfinite(fit.exponents).all()
-    assert np.isfinite(fit.together)
+    assert np.isfinite(fit.mixture)
 
 
 # --- the command line
@@ -248,7 +248,7 @@ def test_order_zero_leaves_it_out(charrnn: Command) -> None:
     assert together == alone
 
 
-def test_a_partner_that_does_not_help_is_left_out_and_the_run_says_so(
+def test_an_ngram_model_that_does_not_help_is_left_out_with_a_warning(
     charrnn: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def useless(network: LanguageModel, ngram: NgramModel, documents: Documents) -> Fit:
@@ -261,11 +261,11 @@ def test_a_partner_that_does_not_help_is_left_out_and_the_run_says_so(
     assert load_checkpoint(Path("run")).ngram is None
     training = info(charrnn)["training"]
     assert training["nats_per_character"] == training["network_nats_per_character"]
-    assert training["ngram_nats_per_character"] > 0  # still told: it is the baseline
+    assert training["ngram_nats_per_character"] > 0  # still reported: it is the baseline
     assert charrnn("sample", "-c", "run", "--length", "20").status == 0
 
 
-def test_without_held_out_text_it_is_left_out_and_the_run_says_so(charrnn: Command) -> None:
+def test_without_held_out_text_it_is_left_out_with_a_warning(charrnn: Command) -> None:
     result = train(charrnn, "--validation", "0")
     assert "left out" in result.err
     assert load_checkpoint(Path("run")).ngram is None
@@ -299,7 +299,7 @@ def test_an_ngram_model_alone_does_all_that_a_model_does(
     assert "--no-ngram" in refused.err
 
 
-def test_lines_train_with_a_partner_too(charrnn: Command) -> None:
+def test_lines_train_with_an_ngram_model_too(charrnn: Command) -> None:
     Path("names.txt").write_text("".join(f"{name}\n" for name in names(600)))
     result = charrnn("train", "names.txt", "-o", "run", "--lines", "--steps", "60", *QUICK)
     assert result.status == 0, result.err

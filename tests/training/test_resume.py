@@ -39,7 +39,7 @@ CONFIGURATIONS = {
     "gru-lines-bfloat16": ("--cell", "gru", "--lines", "--precision", "bfloat16"),
     "without-validation": ("--validation", "0"),
 }
-"""Options beside SIZES."""
+"""Options besides SIZES."""
 EVERYWHERE = ("dropout", "lines")
 """The configurations that are interrupted in every one of their steps, over two epochs."""
 ELSEWHERE = tuple(name for name in CONFIGURATIONS if name not in EVERYWHERE)

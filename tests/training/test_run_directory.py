@@ -76,7 +76,7 @@ def test_temporaries_of_others_are_left_alone(charrnn: Command) -> None:
     assert left == set(others)
 
 
-def test_an_empty_log_and_a_damaged_file_beside_our_log_are_ours() -> None:
+def test_an_empty_log_and_a_damaged_file_next_to_a_log_are_accepted() -> None:
     RUN.mkdir()
     LOG.touch()
     refuse_foreign_files(RUN)

@@ -86,7 +86,7 @@ def steps_of(events: list[dict[str, Any]], kind: str) -> list[int]:
     return [event["step"] for event in events if event["event"] == kind]
 
 
-def test_a_run_is_told_in_order_and_logged() -> None:
+def test_events_are_emitted_in_order_and_logged() -> None:
     events = run(order())
     assert kinds(events)[0] == "start"
     assert kinds(events)[-1] == "done"
@@ -176,9 +176,9 @@ def test_a_signal_saves_the_run_and_the_same_order_goes_on(number: int, status: 
     assert steps_of(events, "validation") == [20, 30]
     history = load_checkpoint(RUN).training["history"]
     assert [entry["step"] for entry in history] == [10, 20, 30]
-    told = [json.loads(line)["event"] for line in (RUN / "log.jsonl").read_text().splitlines()]
-    assert told.count("start") == 2
-    assert told.count("interrupted") == told.count("done") == 1
+    emitted = [json.loads(line)["event"] for line in (RUN / "log.jsonl").read_text().splitlines()]
+    assert emitted.count("start") == 2
+    assert emitted.count("interrupted") == emitted.count("done") == 1
 
 
 def test_before_the_first_validation_a_run_is_saved_too(monkeypatch: pytest.MonkeyPatch) -> None:
