@@ -37,6 +37,7 @@ BYTE_ORDER_MARKS = (  # the longer first: UTF-32's little-endian mark begins wit
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+REMEDY = "name a text file, a directory of *.txt files, or - for standard input"
 ERRORS = ("strict", "replace")
 """Refuse bytes that are not text, or replace them by U+FFFD."""
 
@@ -92,10 +93,7 @@ class Source:
         try:
             yield
         except OSError as error:
-            raise CorpusError(
-                f"cannot read {self.name}: {explain(error)}; name a text file, a directory of "
-                "*.txt files, or - for standard input"
-            ) from None
+            raise CorpusError(f"cannot read {self.name}: {explain(error)}; {REMEDY}") from None
 
     def _prepare(self, name: str) -> int:
         """Spool a text that can be read only once; return its length in bytes."""
@@ -280,8 +278,10 @@ def find_sources(names: Sequence[str]) -> list[Source]:
     Naming a directory's files one by one, in that order, is the same as naming the directory.
 
     Raises:
-        CorpusError: nothing is there, or a directory has no *.txt file.
+        CorpusError: nothing is named or there, or a directory has no *.txt file.
     """
+    if not names:
+        raise CorpusError(f"no corpus is named; {REMEDY}")
     with ExitStack() as opened:
         sources = [
             opened.enter_context(closing(Source(file))) for name in names for file in _files(name)

@@ -23,7 +23,9 @@ BLOCKS = 3
 NOTABLE_CHANGE = 0.01
 """As a share of the remaining steps: a smaller change is ignored."""
 LARGE_CHANGE = 0.03
-"""As a share of all steps: the user is warned of each larger change since the last warning."""
+"""As a share of all steps: the user is warned of each larger change since the last warning,"""
+WARNING_SHARE = 0.1
+"""and at most once in this share of the run's time."""
 
 
 class Pace:
@@ -52,6 +54,7 @@ class Pace:
         # Seconds of a validation: the planned ones, until one has been measured.
         self._validation = VALIDATION_SHARE * seconds * settings.validate_every / settings.steps
         self._last_reported = trainer.schedule.total
+        self._last_warning = 0.0
 
     def add_validation(self, seconds: float) -> None:
         """Record that a validation, with sample and saving, took `seconds`."""
@@ -75,6 +78,7 @@ class Pace:
         self._first_step, self._block_started = step, now
         if len(self._blocks) > 1:
             self._move_end(step, self._available - now)
+            self._report(now)
 
     def _move_end(self, step: int, left: float) -> None:
         """Let the run end after `left` more seconds."""
@@ -88,11 +92,15 @@ class Pace:
         ):
             return
         schedule.end_at(step + possible, step)
-        if abs(schedule.total - self._last_reported) > LARGE_CHANGE * self._last_reported:
+
+    def _report(self, now: float) -> None:
+        total, reported = self._trainer.schedule.total, self._last_reported
+        due = now - self._last_warning >= WARNING_SHARE * self._available
+        if due and abs(total - reported) > LARGE_CHANGE * reported:
             self._emit(
                 WarningEvent(
-                    f"the machine's speed has changed: the run ends after {schedule.total:,} steps "
-                    f"instead of {self._last_reported:,}, to keep --minutes"
+                    f"the machine's speed has changed: the run ends after {total:,} steps instead "
+                    f"of {reported:,}, to keep --minutes"
                 )
             )
-            self._last_reported = schedule.total
+            self._last_reported, self._last_warning = total, now

@@ -14,10 +14,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from charrnn.errors import CharRNNError, Parameter, TrainingError
+from charrnn.errors import CharRNNError, CheckpointError, Parameter, TrainingError
 from charrnn.models.checkpoint import load_checkpoint
 from charrnn.storage.runs import MODEL_FILE
 from charrnn.storage.tensor_file import METADATA_KEY, foreign_kind
+from charrnn.storage.tensor_file import REMEDY as ANOTHER_CHECKPOINT
 from charrnn.text.reading import Reading
 from charrnn.training.data import TrainingData, changed_since_v1
 from charrnn.training.request import DEFAULT_MINUTES, TrainingRequest
@@ -82,12 +83,23 @@ def find_unfinished(request: TrainingRequest, data: TrainingData) -> SavedRun | 
     model, training = request.output / MODEL_FILE, request.output / TRAINING_FILE
     if request.fresh or not (model.exists() or training.exists()):
         return None
-    saved = load_run(training) if training.exists() else None
+    saved = _load_run(training) if training.exists() else None
     if saved is None or saved.record.finished:
         other = "" if _digest(model, saved) in {data.corpus.digest, None} else " of another corpus"
         raise TrainingError(f"{request.output} holds a finished run{other}; {REMEDY}")
     _require_same_run(request, saved, data)
     return saved
+
+
+def _load_run(training: Path) -> SavedRun:
+    """A saved run; what to do about a damaged one is not what to do about a damaged model."""
+    try:
+        return load_run(training)
+    except CheckpointError as error:
+        message = str(error)
+        reason = message.removesuffix(f"; {ANOTHER_CHECKPOINT}")
+        joint = ", or " if reason == message else "; "
+        raise CheckpointError(f"{reason}{joint}{REMEDY}") from error
 
 
 def _digest(model: Path, saved: SavedRun | None) -> Any:

@@ -115,6 +115,11 @@ def test_several_empty_files_are_refused() -> None:
         load(*names)
 
 
+def test_no_name_at_all_is_refused() -> None:
+    with pytest.raises(CorpusError, match=r"^no corpus is named; name a text file, "):
+        load()
+
+
 def test_lines_without_characters_are_empty() -> None:
     with pytest.raises(CorpusError, match=r"a\.txt is empty"):
         load(write("a.txt", "\n\n\r\n"), reading=LINES)

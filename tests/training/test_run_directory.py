@@ -12,7 +12,7 @@ import pytest
 
 from charrnn.api import TrainedModel
 from charrnn.errors import TrainingError
-from charrnn.training.run_directory import holds_validated_model, refuse_foreign_files
+from charrnn.training.run_directory import REMEDY, holds_validated_model, refuse_foreign_files
 from charrnn.training.settings import Settings
 from charrnn.training.trainer import Trainer
 from tests.conftest import Command
@@ -168,6 +168,23 @@ def test_the_default_minutes_may_be_given_or_not(
     monkeypatch.setattr("charrnn.training.session.choose_settings", lambda *_: planned)
     unfinished(charrnn, monkeypatch)
     assert train(charrnn, "--minutes", "5").status == 0
+
+
+def test_a_damaged_run_is_refused_with_what_helps(
+    charrnn: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unfinished(charrnn, monkeypatch, *STEPS, step=5)
+    whole = TRAINING.read_bytes()
+    for damaged, reason in (
+        (whole[:500], "it is truncated or not a safetensors file; "),
+        (whole[:-1] + bytes([whole[-1] ^ 1]), "the file is damaged; copy it anew, or "),
+    ):
+        TRAINING.write_bytes(damaged)
+        message = one_line_error(train(charrnn, *STEPS))
+        assert message.startswith("run/training.safetensors is no usable checkpoint: ")
+        assert message.endswith(reason + REMEDY)
+        assert TRAINING.read_bytes() == damaged
+    assert train(charrnn, *STEPS, "--fresh").status == 0
 
 
 def test_another_corpus_is_named_before_its_options(
