@@ -84,7 +84,7 @@ def test_what_was_requested_is_kept(budget: dict[str, Any]) -> None:
 
 
 def test_minutes_are_measured_and_become_steps() -> None:
-    text = text_of(prose(200))
+    text = text_of(prose(10_000))  # long enough to be worth reading all the time
     short = choose(text, minutes=0.1)
     assert short.steps >= 1
     # ten times as long a run has many more steps, on however busy a machine

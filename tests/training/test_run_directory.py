@@ -177,11 +177,11 @@ def test_a_damaged_run_is_refused_with_what_helps(
     whole = TRAINING.read_bytes()
     for damaged, reason in (
         (whole[:500], "it is truncated or not a safetensors file; "),
-        (whole[:-1] + bytes([whole[-1] ^ 1]), "the file is damaged; copy it anew, or "),
+        (whole[:-1] + bytes([whole[-1] ^ 1]), "the file is damaged; copy it again, or "),
     ):
         TRAINING.write_bytes(damaged)
         message = one_line_error(train(charrnn, *STEPS))
-        assert message.startswith("run/training.safetensors is no usable checkpoint: ")
+        assert message.startswith("run/training.safetensors is not a usable checkpoint: ")
         assert message.endswith(reason + REMEDY)
         assert TRAINING.read_bytes() == damaged
     assert train(charrnn, *STEPS, "--fresh").status == 0
