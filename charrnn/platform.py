@@ -1,11 +1,12 @@
 """Everything that depends on the operating system, with a fallback where a system lacks it.
 
-Signals that end a process, durable writes, locks on files, the C library's allocator. Other modules
-use only those parts of `os` and `signal` that every system has.
+Signals that end a process, durable writes, locks on files, memory-mapped pages, the C library's
+allocator. Other modules use only those parts of `os` and `signal` that every system has.
 """
 
 from __future__ import annotations
 
+import mmap
 import os
 import signal
 import threading
@@ -13,6 +14,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)  # Windows has none
 EXIT_STATUS = {
@@ -137,3 +142,21 @@ def keep_freed_memory() -> None:
         return
     mallopt(TRIM_THRESHOLD, KEPT_BYTES)
     mallopt(MMAP_THRESHOLD, LARGEST_BLOCK_KEPT)
+
+
+def release_pages(array: npt.NDArray[Any]) -> None:
+    """Give the pages under `array` back to the system, if it is a span of a memory-mapped file.
+
+    What was read of a file counts as memory of this process until it is given back. The contents
+    stay in the system's cache; reading them again is cheap. Systems without madvise(2) decide for
+    themselves.
+    """
+    mapped = getattr(array, "_mmap", None)
+    advice = getattr(mmap, "MADV_DONTNEED", None)
+    if mapped is None or advice is None or not array.size or array.flags.writeable:
+        return
+    import numpy as np  # not at the top: --help does without it
+
+    first = array.ctypes.data - np.frombuffer(mapped, np.uint8).ctypes.data
+    start = first // mmap.PAGESIZE * mmap.PAGESIZE
+    mapped.madvise(advice, start, first + array.nbytes - start)

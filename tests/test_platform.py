@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import mmap
 import os
 import signal
 import subprocess
@@ -9,9 +10,17 @@ import sys
 from pathlib import Path
 from platform import libc_ver
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
-from charrnn.platform import KEPT_BYTES, LARGEST_BLOCK_KEPT, keep_freed_memory, sync
+from charrnn.platform import (
+    KEPT_BYTES,
+    LARGEST_BLOCK_KEPT,
+    keep_freed_memory,
+    release_pages,
+    sync,
+)
 from tests.faults.support import TINY, Launcher, until
 from tests.support import Trained, prose
 
@@ -162,3 +171,51 @@ def test_glibc_takes_the_values() -> None:
     library = ctypes.CDLL(None)
     assert library.mallopt(-1, KEPT_BYTES) == 1
     assert library.mallopt(-3, LARGEST_BLOCK_KEPT) == 1
+
+
+# --- pages of memory maps
+
+
+def resident(mapped: npt.NDArray[np.uint8]) -> int:
+    """Bytes of a memory map that count as memory of this process."""
+    address = f"{np.frombuffer(mapped._mmap, np.uint8).ctypes.data:x}-"  # type: ignore[attr-defined]
+    lines = iter(Path("/proc/self/smaps").read_text().splitlines())
+    next(line for line in lines if line.startswith(address))
+    (kilobytes,) = next(line for line in lines if line.startswith("Rss:")).split()[1:2]
+    return int(kilobytes) << 10
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MADV_DONTNEED"), reason="the system decides for itself")
+def test_pages_that_were_read_are_given_back() -> None:
+    Path("file").write_bytes(bytes(range(256)) * 40_000)
+    mapped = np.memmap("file", np.uint8, "r", offset=64)
+    total = int(mapped.sum())
+    assert resident(mapped) > 10_000_000
+    release_pages(mapped[5_000_000:])
+    assert resident(mapped) < 5_200_000
+    release_pages(mapped[100:5_000_000])
+    assert resident(mapped) == 0
+    assert int(mapped.sum()) == total
+
+
+@pytest.mark.parametrize("array", [np.arange(9), np.arange(0)])
+def test_memory_that_is_no_file_is_kept(array: npt.NDArray[np.int64]) -> None:
+    before = array.tolist()
+    release_pages(array)
+    assert array.tolist() == before
+
+
+def test_what_is_written_to_a_map_is_kept() -> None:
+    Path("file").write_bytes(bytes(10_000))
+    mapped = np.memmap("file", np.uint8, "c")  # writing changes memory only, not the file
+    mapped[:] = 7
+    release_pages(mapped)
+    assert mapped.tolist() == [7] * 10_000
+
+
+def test_a_system_without_advice_decides_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("file").write_bytes(b"abc")
+    mapped = np.memmap("file", np.uint8, "r")
+    monkeypatch.delattr(mmap, "MADV_DONTNEED", raising=False)
+    release_pages(mapped)
+    assert bytes(mapped) == b"abc"

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from charrnn.platform import release_pages
 from charrnn.storage.files import OutputError, explain
 from charrnn.text.vocabulary import EOS
 
@@ -89,9 +90,20 @@ def apportion(
     return np.where(chosen, given, 0).astype(np.int64)
 
 
+def id_blocks(ids: Ids) -> Iterator[Ids]:
+    """`ids` (N,) in blocks of BLOCK, each given back to the system when the next one is asked for.
+
+    So reading a memory map from end to end takes constant memory.
+    """
+    for at in range(0, len(ids), BLOCK):
+        block = ids[at : at + BLOCK]
+        yield block
+        release_pages(block)
+
+
 def count_id(ids: Ids, wanted: int) -> int:
     """How many of `ids` are `wanted`. Scanned in blocks: extra memory is constant."""
-    return sum(int(np.count_nonzero(block == wanted)) for block in _blocks(ids))
+    return sum(int(np.count_nonzero(block == wanted)) for block in id_blocks(ids))
 
 
 def find_id(ids: Ids, wanted: int) -> npt.NDArray[np.int64]:
@@ -101,14 +113,10 @@ def find_id(ids: Ids, wanted: int) -> npt.NDArray[np.int64]:
 
 def find_id_blocks(ids: Ids, wanted: int) -> Iterator[npt.NDArray[np.int64]]:
     """The positions that `find_id` gives, in non-empty parts."""
-    for number, block in enumerate(_blocks(ids)):
+    for number, block in enumerate(id_blocks(ids)):
         found = np.flatnonzero(block == wanted)
         if len(found):
             yield found + number * BLOCK
-
-
-def _blocks(ids: Ids) -> Iterator[Ids]:
-    return (ids[at : at + BLOCK] for at in range(0, len(ids), BLOCK))
 
 
 def copy_spans(
@@ -141,7 +149,7 @@ def _blocks_within(ids: Ids, edges: npt.NDArray[np.int64]) -> Iterator[Ids]:
 
     A position is inside where the number of edges up to it is odd.
     """
-    for number, block in enumerate(_blocks(ids)):
+    for number, block in enumerate(id_blocks(ids)):
         at = number * BLOCK
         first, last = np.searchsorted(edges, [at, at + len(block)])
         passed = np.bincount(edges[first:last] - at, minlength=len(block)).cumsum()
