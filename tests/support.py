@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from charrnn.api import TrainedModel
 from charrnn.models.architecture import Architecture
+from charrnn.models.cells import CELLS
 from charrnn.models.checkpoint import Checkpoint
 from charrnn.models.interface import LogProbabilities, Rows, Tokens
 from charrnn.models.numpy_rnn import NumpyRNN
@@ -152,7 +153,8 @@ def random_checkpoint(
     """An untrained model of the characters of `text`."""
     vocabulary = Vocabulary.from_text(text)
     architecture = Architecture(cell, len(vocabulary), 4, hidden, layers)
-    return Checkpoint(vocabulary, lines, architecture, random_weights(architecture, seed))
+    scale = 0.2 if CELLS[cell].nonlinearity == "relu" else 0.5  # its states must not explode
+    return Checkpoint(vocabulary, lines, architecture, random_weights(architecture, seed, scale))
 
 
 def random_model(checkpoint: Checkpoint) -> TrainedModel:

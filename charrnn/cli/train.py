@@ -30,7 +30,7 @@ SPIN_COUNT = "1000"
 CHOSEN = "chosen"
 """Shown as the default of a setting that plan.py chooses."""
 SETTINGS = {
-    "cell": ("Recurrent cell.", ""),
+    "cell": ("Recurrent cell; rnn-relu starts at the identity.", ""),
     "layers": ("Recurrent layers.", CHOSEN),
     "hidden": ("Hidden units of each layer.", CHOSEN),
     "embedding": ("Size of a character's embedding vector.", CHOSEN),

@@ -21,6 +21,9 @@ CellState: TypeAlias = tuple[Floats, ...]
 """Arrays (B, H); the first is the hidden state, which is also the cell's output."""
 
 HALF = np.float32(0.5)
+CEILING = np.float32(1e15)
+"""Of a hidden state that nothing else bounds: with the largest weights that a file may have
+(`checkpoint.MAX_WEIGHT`), the matrix products of an exploding network stay finite."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class Cell:
         torch_module: the class in `torch.nn` with the fused kernel.
         forget_gate: the index of the forget gate, if there is one; its bias starts at 1
             (Jozefowicz et al. 2015, section 3.2: long memory from the first step).
+        nonlinearity: the argument of that class, if it takes one.
+        identity: whether recurrent matrices start at the identity; otherwise orthogonal.
         additive: whether `step` uses only the sum of its input and recurrent parts, so that one
             matrix product can compute that sum and both biases can be added beforehand.
     """
@@ -45,6 +50,8 @@ class Cell:
     step: Callable[[Floats, Floats, CellState], CellState]
     torch_module: str
     forget_gate: int | None = None
+    nonlinearity: str | None = None
+    identity: bool = False
     additive: bool = False
 
 
@@ -92,8 +99,18 @@ def rnn_step(inputs: Floats, recurrent: Floats, state: CellState) -> CellState:
     return (np.tanh(inputs + recurrent),)
 
 
+def relu_step(inputs: Floats, recurrent: Floats, state: CellState) -> CellState:
+    """Elman 1990, with max(0, x); Le, Jaitly & Hinton 2015 (arXiv 1504.00941)."""
+    hidden = inputs + recurrent
+    np.maximum(hidden, 0, out=hidden)
+    return (np.minimum(hidden, CEILING, out=hidden),)
+
+
 CELLS: dict[str, Cell] = {
     "lstm": Cell((0.5, 0.5, 1.0, 0.5), 2, lstm_step, "LSTM", forget_gate=1, additive=True),
     "gru": Cell((0.5, 0.5, 1.0), 1, gru_step, "GRU"),
     "rnn": Cell((1.0,), 1, rnn_step, "RNN", additive=True),
+    "rnn-relu": Cell(
+        (1.0,), 1, relu_step, "RNN", nonlinearity="relu", identity=True, additive=True
+    ),
 }

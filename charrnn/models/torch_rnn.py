@@ -27,21 +27,22 @@ TorchState: TypeAlias = tuple[Tensor, ...]
 class Network(nn.Module):
     """Embedding, stacked recurrent layers, linear output.
 
-    Initialisation, gate by gate: recurrent matrices orthogonal, input matrices as in Glorot &
-    Bengio 2010, bias of a forget gate 1 (open).
+    Initialisation, gate by gate: recurrent matrices orthogonal (or the identity, if the cell says
+    so), input matrices as in Glorot & Bengio 2010, bias of a forget gate 1 (open).
     """
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         self.architecture = architecture
-        self._states = CELLS[architecture.cell].states
+        cell = CELLS[architecture.cell]
+        self._states = cell.states
         self.embedding = nn.Embedding(architecture.vocabulary_size, architecture.embedding)
-        module = getattr(nn, CELLS[architecture.cell].torch_module)
-        self.rnn = module(
+        self.rnn = getattr(nn, cell.torch_module)(
             architecture.embedding,
             architecture.hidden,
             architecture.layers,
             dropout=architecture.dropout if architecture.layers > 1 else 0.0,
+            **({"nonlinearity": cell.nonlinearity} if cell.nonlinearity else {}),
         )
         self.output = nn.Linear(architecture.hidden, architecture.vocabulary_size)
         self._initialise()
@@ -49,7 +50,7 @@ class Network(nn.Module):
     @torch.no_grad()
     def _initialise(self) -> None:
         hidden = self.architecture.hidden
-        forget = CELLS[self.architecture.cell].forget_gate
+        cell = CELLS[self.architecture.cell]
         nn.init.normal_(self.embedding.weight, std=0.1)
         nn.init.normal_(self.output.weight, std=0.5 * hidden**-0.5)
         nn.init.zeros_(self.output.bias)
@@ -57,13 +58,13 @@ class Network(nn.Module):
             gates = parameter.split(hidden)
             for gate in gates:
                 if name.startswith("weight_hh"):
-                    nn.init.orthogonal_(gate)
+                    (nn.init.eye_ if cell.identity else nn.init.orthogonal_)(gate)
                 elif name.startswith("weight_ih"):
                     nn.init.xavier_uniform_(gate)
                 else:
                     nn.init.zeros_(gate)
-            if forget is not None and name.startswith("bias_ih"):
-                nn.init.ones_(gates[forget])
+            if cell.forget_gate is not None and name.startswith("bias_ih"):
+                nn.init.ones_(gates[cell.forget_gate])
 
     def initial_state(self, batch: int) -> TorchState:
         """Zeros (layers, B, H), on the network's device and in its precision."""

@@ -25,14 +25,16 @@ def test_names_and_shapes_of_a_two_layer_lstm() -> None:
     }
 
 
-@pytest.mark.parametrize(("cell", "gates"), [("lstm", 4), ("gru", 3), ("rnn", 1)])
+@pytest.mark.parametrize(("cell", "gates"), [("lstm", 4), ("gru", 3), ("rnn", 1), ("rnn-relu", 1)])
 def test_parameters_of_one_layer(cell: str, gates: int) -> None:
     recurrent = gates * 5 * (3 + 5 + 2)
     assert Architecture(cell, 7, 3, 5, 1).parameters == 7 * 3 + recurrent + 7 * 5 + 7
 
 
 def test_all_cells_are_counted_here() -> None:
-    assert {cell: len(CELLS[cell].gates) for cell in CELLS} == {"lstm": 4, "gru": 3, "rnn": 1}
+    assert {cell: len(CELLS[cell].gates) for cell in CELLS} == {
+        "lstm": 4, "gru": 3, "rnn": 1, "rnn-relu": 1
+    }
 
 
 @pytest.mark.parametrize(

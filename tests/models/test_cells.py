@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from charrnn.arrays import Floats
-from charrnn.models.cells import CELLS, CellState
+from charrnn.models.architecture import MAX_WIDTH
+from charrnn.models.cells import CEILING, CELLS, CellState
+from charrnn.models.checkpoint import MAX_WEIGHT
 
 
 def row(*values: float) -> Floats:
@@ -39,6 +41,17 @@ def test_a_gru_step_by_hand() -> None:
 def test_an_rnn_step_by_hand() -> None:
     (hidden,) = step("rnn", row(0.25), row(0.5), row(9.0))
     assert hidden.item() == pytest.approx(math.tanh(0.75), rel=1e-6)
+
+
+def test_an_rnn_step_with_relu_by_hand() -> None:
+    (hidden,) = step("rnn-relu", row(0.25, -1.0), row(0.5, 0.75), row(9.0, 9.0))
+    assert hidden.tolist() == [[0.75, 0.0]]
+
+
+def test_a_state_without_a_bound_cannot_overflow_what_follows() -> None:
+    (hidden,) = step("rnn-relu", row(1e30), row(1e30), row(1.0))
+    assert hidden.item() == CEILING
+    assert np.isfinite(np.float32(MAX_WIDTH) * CEILING * np.float32(MAX_WEIGHT))
 
 
 def test_gates_of_several_units_lie_one_after_the_other() -> None:

@@ -34,6 +34,7 @@ CONFIGURATIONS = {
     "dropout": ("--layers", "2", "--dropout", "0.5"),
     "gru": ("--cell", "gru"),
     "rnn": ("--cell", "rnn", "--layers", "2"),
+    "rnn-relu": ("--cell", "rnn-relu"),
     "bfloat16": ("--precision", "bfloat16"),
     "lines": ("--lines", "--dropout", "0.3", "--layers", "2"),
     "gru-lines-bfloat16": ("--cell", "gru", "--lines", "--precision", "bfloat16"),

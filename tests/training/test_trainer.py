@@ -86,7 +86,8 @@ def test_the_first_loss_is_that_of_knowing_nothing() -> None:
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("layers", [1, 2])
 def test_it_learns(cell: str, layers: int) -> None:
-    losses = run(make(cell=cell, layers=layers), 40)
+    steps = 80 if CELLS[cell].identity else 40  # one that forgets nothing needs longer for a cycle
+    losses = run(make(cell=cell, layers=layers, steps=steps), steps)
     assert losses[-1] < 0.5 * losses[0]
 
 
