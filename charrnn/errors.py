@@ -5,6 +5,8 @@ Every message is one line that names the offending value and says what to do abo
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class Parameter(str):
     """The name of a parameter in a message: `top_k` in Python, `--top-k` on the command line."""
@@ -56,3 +58,11 @@ class SettingsError(CharRNNError):
 
 class TrainingError(CharRNNError):
     """A run that cannot start or resume, or that has diverged."""
+
+
+def suggestion(typed: str, known: Iterable[str]) -> str:
+    """What to add to a message about the unknown name `typed`; "" if no `known` one is similar."""
+    import difflib
+
+    near = difflib.get_close_matches(typed, sorted(known), 1)
+    return f"; did you mean {near[0]!r}?" if near else ""

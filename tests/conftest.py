@@ -45,10 +45,13 @@ def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
 def isolation(tmp_path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run in an empty directory, with nothing of the user's own."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("CHARRNN_CACHE", str(shared / "cache"))
-    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
-    for variable in ("CHARRNN_CHECKPOINT", "CHARRNN_DEBUG", "COLUMNS", "NO_COLOR", "FORCE_COLOR"):
+    for variable in [each for each in os.environ if each.startswith("CHARRNN_")]:
+        monkeypatch.delenv(variable)
+    for variable in ("COLUMNS", "NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("CHARRNN_CACHE", str(shared / "cache"))
+    monkeypatch.setenv("CHARRNN_DATA", str(tmp_path.with_name(f"{tmp_path.name}-data")))
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
 
 
 @pytest.fixture
@@ -107,6 +110,7 @@ def names_model(shared: Path, session_environment: None) -> Trained:
 def session_environment(shared: Path) -> None:
     """What `isolation` sets, for the fixtures that are made once."""
     os.environ["CHARRNN_CACHE"] = str(shared / "cache")
+    os.environ["CHARRNN_DATA"] = str(shared / "data")
     os.environ["PYTHONPATH"] = str(REPOSITORY)
 
 

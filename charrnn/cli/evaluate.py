@@ -18,7 +18,14 @@ from charrnn.cli.options import (
 from charrnn.cli.terminal import Output
 
 
-@click.command(cls=Command, name="evaluate")
+@click.command(
+    cls=Command,
+    name="evaluate",
+    examples=(
+        "charrnn evaluate unseen.txt",
+        "charrnn evaluate -c shakespeare unseen.txt --json",
+    ),
+)
 @click.argument("corpora", nargs=-1, required=True, type=PathName(), metavar="CORPUS...")
 @checkpoint_option
 @encoding_options

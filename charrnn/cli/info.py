@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from charrnn.cli.command import Command, PathName
+from charrnn.cli.command import Command, RunName
 from charrnn.cli.options import checkpoint_option, json_option
 from charrnn.cli.terminal import Output, one_line
 from charrnn.errors import SettingsError
@@ -16,14 +16,21 @@ from charrnn.models.ngram_counts import NgramCounts
 from charrnn.storage.runs import find_checkpoint
 
 
-@click.command(cls=Command, name="info")
-@click.argument("path", required=False, type=PathName())
+@click.command(
+    cls=Command,
+    name="info",
+    examples=(
+        "charrnn info",
+        "charrnn info shakespeare --json",
+    ),
+)
+@click.argument("path", required=False, type=RunName(), metavar="[RUN]")
 @checkpoint_option
 @json_option
 def command(path: str | None, checkpoint: str | None, as_json: bool) -> None:
-    """Show what is in a checkpoint: PATH, or the one given with --checkpoint."""
+    """Show what is in a checkpoint: RUN, or the one given with --checkpoint."""
     if path is not None and checkpoint is not None:
-        raise SettingsError("give PATH or --checkpoint, not both")
+        raise SettingsError("give RUN or --checkpoint, not both")
     output = Output()
     found = find_checkpoint(path or checkpoint)
     loaded = load_checkpoint(found)

@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from charrnn import __version__
-from charrnn.cli.command import HELP
+from charrnn.cli.command import HELP, Context
 from charrnn.cli.terminal import (
     STANDARD_OUTPUT,
     abandon_output,
@@ -26,7 +26,7 @@ from charrnn.cli.terminal import (
     note,
     prepare_streams,
 )
-from charrnn.errors import CharRNNError, SettingsError
+from charrnn.errors import CharRNNError, SettingsError, suggestion
 from charrnn.platform import EXIT_STATUS
 
 DEBUG_VARIABLE = "CHARRNN_DEBUG"
@@ -39,20 +39,27 @@ COMMANDS = {
     "score": "Compute how probable texts are under a trained model.",
     "evaluate": "Measure a trained model on whole corpora.",
     "info": "Show what is in a checkpoint.",
+    "completion": "Print a script for completion in bash, zsh or fish.",
 }
 
 
 class Commands(click.Group):
     """The subcommands, each `charrnn.cli.NAME.command`, imported on demand."""
 
+    context_class = Context
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names, in the order of use."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a command."""
+        """Import a command; for completion its outline, as its module may import NumPy."""
         if cmd_name not in COMMANDS:
             return None
+        if ctx.resilient_parsing:
+            from charrnn.cli.outline import outlined
+
+            return outlined(cmd_name, list(COMMANDS))
         command: click.Command = importlib.import_module(f"charrnn.cli.{cmd_name}").command
         return command
 
@@ -60,12 +67,9 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, with a suggestion for a mistyped name."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            import difflib
-
-            near = difflib.get_close_matches(args[0], COMMANDS, 1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            ctx.fail(f"No such command {args[0]!r}.{hint}")
+        mistyped = args and args[0] not in COMMANDS and not args[0].startswith("-")
+        if mistyped and not ctx.resilient_parsing:
+            ctx.fail(f"No such command {args[0]!r}{suggestion(args[0], COMMANDS)}")
         return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -172,7 +176,9 @@ def _exit_on_sigterm(number: int, frame: FrameType | None) -> None:
 def _usage_message(error: click.ClickException) -> str:
     context = error.ctx if isinstance(error, click.UsageError) else None
     command = "charrnn" if context is None else context.command_path
-    return f"{error.format_message().rstrip('.')}; see {command} --help"
+    message = error.format_message().rstrip(".")
+    help_is_in = f"see {command} --help"
+    return f"{message} ({help_is_in})" if message.endswith("?") else f"{message}; {help_is_in}"
 
 
 def _os_message(error: OSError) -> str:

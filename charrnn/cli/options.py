@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from charrnn.api import TrainedModel
-from charrnn.cli.command import PathName
+from charrnn.cli.command import RunName
 from charrnn.cli.terminal import note
 from charrnn.errors import VocabularyError
 from charrnn.platform import keep_freed_memory
@@ -22,10 +22,10 @@ def checkpoint_option(function: Command) -> Command:
     return click.option(
         "-c",
         "--checkpoint",
-        type=PathName(),
-        metavar="PATH",
-        help="A run directory or a model.safetensors.  [default: $CHARRNN_CHECKPOINT, else the "
-        "run trained last in checkpoints/]",
+        type=RunName(),
+        metavar="RUN",
+        show_default="$CHARRNN_CHECKPOINT, else the run trained last in checkpoints/",
+        help="A run in checkpoints/, a run directory, or a model.safetensors.",
     )(function)
 
 

@@ -42,7 +42,14 @@ def strategy_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-@click.command(cls=Command, name="sample")
+@click.command(
+    cls=Command,
+    name="sample",
+    examples=(
+        "charrnn sample --temperature 0.5 --length 300",
+        'charrnn sample -c shakespeare --prime "ROMEO:" --seed 1',
+    ),
+)
 @checkpoint_option
 @strategy_options
 @click.option(

@@ -28,7 +28,14 @@ from charrnn.text.reading import line_batches
 TEXTS_AT_ONCE = 4096
 
 
-@click.command(cls=Command, name="score")
+@click.command(
+    cls=Command,
+    name="score",
+    examples=(
+        'charrnn score "To be, or not to be"',
+        "charrnn score --per-character - < sentences.txt",
+    ),
+)
 @click.argument("texts", nargs=-1, metavar="[TEXT]... | -")
 @click.option(
     "-f", "--file", "file", type=PathName(), metavar="FILE", help="Score each line of FILE."

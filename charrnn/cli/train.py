@@ -51,6 +51,24 @@ SETTINGS = {
     "seed": ("The same seed gives the same run.", ""),
 }
 """Field of Settings -> help, and CHOSEN unless the default is the one in Settings."""
+BUDGETS = ("minutes", "epochs", "steps")
+GROUPS = {
+    "What to train on": ("lines", "encoding", "errors", "validation", "min-count"),
+    "How long": (*BUDGETS, "patience", "fresh"),
+    "The network and the n-gram model": (
+        *("cell", "layers", "hidden", "embedding", "dropout", "ngram-order"),
+    ),
+    "How the network is trained": (
+        *("batch", "chunk", "rate", "muon-rate", "weight-decay", "clip", "warmup"),
+        *("validate-every", "precision", "device", "seed"),
+    ),
+    "Output": ("output", "quiet", "json", "raw", "config", "help"),
+}
+"""Heading in the help -> options, those used most first."""
+EXAMPLES = (
+    "charrnn train shakespeare.txt --minutes 2",
+    "charrnn train names.txt --lines -o checkpoints/names",
+)
 
 
 def setting_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -80,16 +98,28 @@ class TrainCommand(Command):
     never_suggested = frozenset({"--fresh"})
 
 
-@click.command(cls=TrainCommand, name="train")
+@click.command(
+    cls=TrainCommand,
+    name="train",
+    groups=GROUPS,
+    examples=EXAMPLES,
+    alternatives=[frozenset(BUDGETS)],
+)
 @click.argument("corpora", nargs=-1, required=True, type=PathName(), metavar="CORPUS...")
 @click.option(
     "-o",
     "--output",
     type=PathName(path_type=Path),
     metavar="RUN_DIRECTORY",
-    help="Directory of the run.  [default: checkpoints/<name of the corpus>]",
+    show_default="checkpoints/<name of the corpus>",
+    help="Directory of the run.",
 )
-@click.option("--minutes", type=float, help="Time limit of the whole command.  [default: 5]")
+@click.option(
+    "--minutes",
+    type=float,
+    show_default=f"{DEFAULT_MINUTES:g}",
+    help="Time limit of the whole command.",
+)
 @click.option("--epochs", type=float, help="Number of passes through the training text.")
 @click.option("--steps", type=int, help="Number of updates of the weights.")
 @click.option("--fresh", is_flag=True, help="Start over and replace an existing run.")
@@ -127,8 +157,8 @@ def command(
 ) -> int:
     """Train a model on CORPUS: files, directories of *.txt, or - for stdin.
 
-    The same command again resumes an interrupted run. Defaults "chosen" depend on --minutes, the
-    text and the speed of the machine.
+    The same command again resumes an interrupted run. Where the default is "chosen", it depends on
+    --minutes, the text and the speed of the machine.
     """
     requested = {name: value for name, value in settings.items() if value is not None}
     Settings(**requested)  # refuse what is out of range before anything slow

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from charrnn.errors import CheckpointError, Parameter
+from charrnn.errors import CheckpointError, Parameter, suggestion
 from charrnn.storage.files import write_atomically
-from charrnn.storage.tensor_file import REMEDY
 
 MODEL_FILE = "model.safetensors"
 RUNS = Path("checkpoints")
@@ -20,19 +19,18 @@ ENVIRONMENT_VARIABLE = "CHARRNN_CHECKPOINT"
 def find_checkpoint(given: str | None) -> Path:
     """The checkpoint to use: `given`, else $CHARRNN_CHECKPOINT, else the run trained last.
 
+    A name that is neither a model nor a run directory may be that of a run in RUNS.
+
     Raises:
         CheckpointError: nothing is at that path, or several runs could be meant.
     """
     named = given or os.environ.get(ENVIRONMENT_VARIABLE)
     if named:
-        path = Path(named)
-        if not path.exists():
-            raise CheckpointError(f"there is no checkpoint {named}; {REMEDY}")
-        return path
+        return _named(named)
     latest = _latest_run()
     if latest is not None:
         return latest
-    runs = sorted(path.parent for path in RUNS.glob(f"*/{MODEL_FILE}"))
+    runs = [RUNS / name for name in run_names()]
     if not runs:
         raise CheckpointError(
             f"there is no trained model in {RUNS}/; train one with: charrnn train CORPUS"
@@ -43,6 +41,27 @@ def find_checkpoint(given: str | None) -> Path:
             f"there are several models ({names}); name one with ", Parameter("checkpoint")
         )
     return runs[0]
+
+
+def run_names() -> list[str]:
+    """The runs in RUNS that have a model, in alphabetical order."""
+    return sorted(path.parent.name for path in RUNS.glob(f"*/{MODEL_FILE}"))
+
+
+def _named(name: str) -> Path:
+    path = Path(name)
+    if not path.exists() or (path.is_dir() and not (path / MODEL_FILE).exists()):
+        run = RUNS / name
+        if path.name == name and (run / MODEL_FILE).exists():
+            return run
+    if path.exists():
+        return path
+    hint = suggestion(name, run_names())
+    if hint:
+        raise CheckpointError(f"there is no checkpoint {name}{hint}")
+    from charrnn.storage.tensor_file import REMEDY  # needs NumPy, which completion does without
+
+    raise CheckpointError(f"there is no checkpoint {name}; {REMEDY}")
 
 
 def remember_latest(run: Path) -> None:

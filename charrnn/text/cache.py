@@ -21,6 +21,7 @@ import numpy as np
 from charrnn import platform
 from charrnn.errors import CorpusError, VocabularyError
 from charrnn.storage.files import OutputError, explain, make_directory, shared, temporary_for
+from charrnn.storage.places import cache_directory
 from charrnn.text.documents import Ids
 from charrnn.text.reading import END
 from charrnn.text.vocabulary import EOS, CodePoints, Vocabulary
@@ -34,17 +35,6 @@ MAX_HEADER = 1 << 20
 """Bytes; the largest vocabulary needs half as many."""
 OLD_ENTRY = re.compile(r"[0-9a-f]{32}\.(npy|json)")
 """Files of format 1, which were readable by everyone and never removed."""
-
-
-def cache_directory() -> Path:
-    """Where encoded corpora are kept: $CHARRNN_CACHE, else under the user's cache directory."""
-    if named := os.environ.get("CHARRNN_CACHE"):
-        return Path(named)
-    base = os.environ.get("XDG_CACHE_HOME")
-    try:
-        return (Path(base) if base else Path("~/.cache").expanduser()) / "charrnn"
-    except RuntimeError:  # a user without a home directory
-        return Path(os.devnull) / "charrnn"
 
 
 def cache_key(digest: str, min_count: int, vocabulary: Vocabulary | None) -> str:

@@ -18,7 +18,7 @@ OPTIONS = [
 SINGLE = [
     pytest.param(name, option, id=f"{name} {option}")
     for name, option, each in OPTIONS
-    if not each.is_flag
+    if not each.is_flag and option != "--config"
 ]
 PATHS = [
     pytest.param(name, option, id=f"{name} {option}")
@@ -92,7 +92,7 @@ def test_an_empty_path_is_refused(name: str, option: str) -> None:
 
 
 def test_every_path_is_checked() -> None:
-    paths = {"--checkpoint", "--output", "--file", "--prime-file", "--corpus"}
+    paths = {"--checkpoint", "--output", "--file", "--prime-file", "--corpus", "--config"}
     assert paths == {option for _, option, each in OPTIONS if option in paths} == {
         option for _, option, each in OPTIONS if isinstance(each.type, PathName) and len(option) > 2
     }

@@ -124,7 +124,7 @@ WRONG = [
     ("score -c RUN", 2, "give texts", "or - for stdin, or --file FILE"),
     ("sample -c RUN --corpus good.txt", 2, "--corpus is for --novelty", "give both"),
     ("sample -c RUN --novelty --encoding utf-8", 2, "are for --corpus", "give that too"),
-    ("info RUN -c RUN", 2, "PATH or --checkpoint", "not both"),
+    ("info RUN -c RUN", 2, "RUN or --checkpoint", "not both"),
     ("sample -c RUN --top-k 2147483649", 2, "must be 0 to 2,147,483,648", "not 2,147,483,649"),
     ("score -c RUN text -f good.txt", 2, "give texts", "or - for stdin, or --file FILE"),
     ("score -c unknown text", 1, "there is no checkpoint unknown", "name a run directory"),
@@ -132,7 +132,7 @@ WRONG = [
     ("info unknown", 1, "there is no checkpoint unknown", "name a run directory"),
     ("info good.txt", 1, "good.txt is not a usable checkpoint", "name a run directory"),
     ("info pickle.pt", 1, "a pickle; such files can run code", "name a run directory"),
-    ("smaple", 2, "No such command 'smaple'", "Did you mean 'sample'?"),
+    ("smaple", 2, "No such command 'smaple'", "did you mean 'sample'?"),
     ("sample --sed 1", 2, "No such option '--sed'", "--seed"),
     ("--nonsense", 2, "No such option '--nonsense'", "charrnn --help"),
 ]

@@ -66,3 +66,29 @@ def test_runs_elsewhere_are_not_remembered() -> None:
     elsewhere.mkdir(parents=True)
     remember_latest(elsewhere)
     assert not (Path("checkpoints") / ".latest").exists()
+
+
+def test_a_name_is_that_of_a_run() -> None:
+    run = make_run("shakespeare")
+    assert find_checkpoint("shakespeare") == run
+    Path("shakespeare").mkdir()  # of texts
+    assert find_checkpoint("shakespeare") == run
+    Path("shakespeare", MODEL_FILE).touch()
+    assert find_checkpoint("shakespeare") == Path("shakespeare")
+
+
+@pytest.mark.parametrize("name", ["../shakespeare", "checkpoints/x", "."])
+def test_a_name_leads_nowhere_else(name: str) -> None:
+    make_run("shakespeare")
+    Path("shakespeare").mkdir()
+    if name == ".":
+        assert find_checkpoint(name) == Path()
+    else:
+        with pytest.raises(CheckpointError, match="there is no checkpoint"):
+            find_checkpoint(name)
+
+
+def test_a_mistyped_name_gets_a_suggestion() -> None:
+    make_run("shakespeare")
+    with pytest.raises(CheckpointError, match="shakspear; did you mean 'shakespeare'"):
+        find_checkpoint("shakspear")

@@ -176,19 +176,3 @@ def test_without_a_place_for_the_cache_the_corpus_is_read_all_the_same(
     write("occupied", "a file, not a directory")
     monkeypatch.setenv("CHARRNN_CACHE", "occupied/cache")
     assert text_of(load(write("a.txt", "abc"))) == "abc|"
-
-
-@pytest.mark.parametrize(
-    ("variables", "expected"),
-    [
-        ({"CHARRNN_CACHE": "/one"}, "/one"),
-        ({"CHARRNN_CACHE": "", "XDG_CACHE_HOME": "/two"}, "/two/charrnn"),
-        ({"CHARRNN_CACHE": "", "XDG_CACHE_HOME": "", "HOME": "/me"}, "/me/.cache/charrnn"),
-    ],
-)
-def test_where_the_cache_is(
-    variables: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    assert str(cache.cache_directory()) == expected
