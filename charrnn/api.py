@@ -9,13 +9,14 @@ import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from charrnn.errors import CheckpointError, CorpusError, Parameter, SettingsError, VocabularyError
-from charrnn.inference.sampling import ENDED, check_decoding, generate
 from charrnn.inference.scoring import Score, evaluate_documents, score_characters, score_documents
+from charrnn.inference.strategies import Value
+from charrnn.inference.texts import Request, Sample, Writer
 from charrnn.models.checkpoint import Checkpoint, load_checkpoint
 from charrnn.models.interface import LanguageModel
 from charrnn.models.loading import load_model
@@ -26,21 +27,6 @@ from charrnn.text.reading import ERRORS, Reading
 from charrnn.text.vocabulary import EOS, Vocabulary
 
 DEFAULT_LENGTH = 500
-SAMPLES_AT_ONCE = 64
-"""Texts computed in one batch; a larger batch is not faster per text."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A generated text.
-
-    Attributes:
-        text: the whole text, with the prime.
-        ended_by: "eos" if the model ended it, "length" if it reached the given length.
-    """
-
-    text: str
-    ended_by: Literal["eos", "length"]
 
 
 @dataclass(frozen=True)
@@ -107,7 +93,7 @@ class TrainedModel:
         prime: str = "",
         seed: int | None = None,
         until_eos: bool | None = None,
-        **decoding: float | int | bool,
+        **decoding: Value,
     ) -> list[str]:
         """`num` new texts, each beginning with `prime`.
 
@@ -122,7 +108,8 @@ class TrainedModel:
             seed: of the random numbers; None: a new one every time.
             until_eos: whether EOS ends a text; otherwise it has `length` characters. None: if
                 the model was trained on lines.
-            decoding: temperature, top_k, top_p, argmax.
+            decoding: temperature, top_k, top_p, min_p, typical_p, repetition_penalty, argmax, beam:
+                numbers; forbid, only: characters; stop: texts. See the options of `sample`.
 
         Raises:
             SettingsError: an argument is out of range, or nothing would end a text.
@@ -143,25 +130,14 @@ class TrainedModel:
         prime: str = "",
         seed: int | None = None,
         until_eos: bool | None = None,
-        **decoding: float | int | bool,
+        **decoding: Value,
     ) -> Iterator[Sample]:
         """The texts that `sample` gives, but only those with these `numbers`, as they are ready.
 
-        SAMPLES_AT_ONCE of them are computed in one batch. Other arguments and errors: see `sample`.
+        Other arguments and errors: see `sample`.
         """
-        seed = _seed(seed)
-        for begin in range(0, len(numbers), SAMPLES_AT_ONCE):
-            seeds = [(seed, number) for number in numbers[begin : begin + SAMPLES_AT_ONCE]]
-            ids: list[list[int]] = [[] for _ in seeds]
-            for chosen in self._generate(seeds, length, prime, until_eos, decoding):
-                for text, index in zip(ids, chosen.tolist(), strict=True):
-                    if index != ENDED:
-                        text.append(index)
-            for text in ids:
-                complete = length is not None and len(text) == length
-                yield Sample(
-                    prime + self.vocabulary.decode(text), "length" if complete else "eos"
-                )
+        request = self._request(length, prime, seed, until_eos, decoding)
+        return self._writer().samples(request, numbers)
 
     def stream(
         self,
@@ -169,29 +145,44 @@ class TrainedModel:
         prime: str = "",
         seed: int | None = None,
         until_eos: bool | None = None,
-        **decoding: float | int | bool,
+        **decoding: Value,
     ) -> Iterator[str]:
         """The text that `sample` gives, character by character, without `prime`.
 
         If `length` is None and EOS does not end the text, it is infinite. Arguments: see `sample`.
         """
-        seeds = [(_seed(seed), 0)]
-        for chosen in self._generate(seeds, length, prime, until_eos, decoding):
-            yield self.vocabulary.character(int(chosen[0]))
+        request = self._request(length, prime, seed, until_eos, decoding)
+        return (character for character, _ in self._writer().stream(request))
 
-    def _generate(
+    def stream_scored(
         self,
-        seeds: list[tuple[int, int]],
+        length: int | None = DEFAULT_LENGTH,
+        prime: str = "",
+        seed: int | None = None,
+        until_eos: bool | None = None,
+        **decoding: Value,
+    ) -> Iterator[tuple[str, float]]:
+        """The characters that `stream` gives, each with its log-probability in nats.
+
+        That is what `score` gives for it, whatever the decoding.
+        """
+        request = self._request(length, prime, seed, until_eos, decoding)
+        return self._writer().stream(request)
+
+    def _writer(self) -> Writer:
+        return Writer(self.model, self.vocabulary)
+
+    def _request(
+        self,
         length: int | None,
         prime: str,
+        seed: int | None,
         until_eos: bool | None,
-        decoding: dict[str, float | int | bool],
-    ) -> Iterator[Any]:
+        decoding: dict[str, Value],
+    ) -> Request:
         if length is not None:
             _require_count("length", length)
-        values = check_decoding(decoding)
-        ids = self.vocabulary.encode(prime)
-        return generate(self.model, ids, values, seeds, length, self._ends(until_eos))
+        return Request(prime, length, self._ends(until_eos), _seed(seed), decoding)
 
     def _ends(self, until_eos: bool | None) -> bool:
         return self.checkpoint.lines if until_eos is None else until_eos

@@ -12,8 +12,9 @@ import pytest
 
 import charrnn
 from charrnn import errors
-from charrnn.api import SAMPLES_AT_ONCE, TrainedModel
+from charrnn.api import TrainedModel
 from charrnn.errors import CheckpointError, CorpusError, SettingsError, VocabularyError
+from charrnn.inference.texts import SAMPLES_AT_ONCE
 from charrnn.models.checkpoint import save_checkpoint
 from charrnn.storage.runs import MODEL_FILE
 from tests.support import random_checkpoint, random_model
@@ -135,8 +136,8 @@ def test_without_a_length_a_text_ends_by_itself(lines_model: TrainedModel) -> No
 def test_options_out_of_range_are_refused(model: TrainedModel) -> None:
     with pytest.raises(SettingsError, match=r"^temperature must be 0 or more"):
         model.sample(temperature=-1)
-    with pytest.raises(SettingsError, match="unknown decoding strategy 'beam'"):
-        model.sample(beam=3)
+    with pytest.raises(SettingsError, match="unknown decoding strategy 'beams'"):
+        model.sample(beams=3)
 
 
 def test_a_score_is_the_sum_of_its_characters(

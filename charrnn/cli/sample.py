@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 import click
 
-from charrnn.api import DEFAULT_LENGTH, Sample, TrainedModel, new_seed
+from charrnn.api import DEFAULT_LENGTH, TrainedModel, new_seed
 from charrnn.cli.command import Command, PathName
+from charrnn.cli.decoding import strategy_options
 from charrnn.cli.options import (
     check_characters,
     checkpoint_option,
@@ -21,25 +21,18 @@ from charrnn.cli.options import (
     strict_option,
 )
 from charrnn.cli.terminal import Output, note
-from charrnn.errors import Parameter, SettingsError
+from charrnn.errors import SettingsError
 from charrnn.inference.novelty import Novelty, measure_novelty
-from charrnn.inference.sampling import STRATEGIES, check_decoding
+from charrnn.inference.strategies import STRATEGIES, Value, check_decoding
+from charrnn.inference.texts import Sample
 from charrnn.text.reading import ERRORS, Source
 
 
-def strategy_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add an option for every decoding strategy in STRATEGIES."""
-    for name, strategy in reversed(STRATEGIES.items()):
-        flag = isinstance(strategy.default, bool)
-        function = click.option(
-            Parameter(name).option,
-            is_flag=flag,
-            type=None if flag else type(strategy.default),
-            default=strategy.default,
-            show_default=not flag,
-            help=strategy.help,
-        )(function)
-    return function
+GROUPS = {
+    "What to write": ("checkpoint", "prime", "prime_file", "length", "until_eos", "num", "seed"),
+    "Decoding strategies, in the order in which they apply": tuple(STRATEGIES),
+}
+"""Heading in the help -> options, those used most first."""
 
 
 @click.command(
@@ -49,6 +42,7 @@ def strategy_options(function: Callable[..., Any]) -> Callable[..., Any]:
         "charrnn sample --temperature 0.5 --length 300",
         'charrnn sample -c shakespeare --prime "ROMEO:" --seed 1',
     ),
+    groups=GROUPS,
 )
 @checkpoint_option
 @strategy_options
@@ -115,12 +109,15 @@ def command(
     strict: bool,
     raw: bool,
     as_json: bool,
-    **decoding: float | int | bool,
+    **decoding: Value,
 ) -> None:
     """Write new text from a trained model.
 
     A text has --length characters; a model trained with --lines ends it earlier where a line would
     end. The prime is printed with it.
+
+    Decoding strategies apply in the order in which they are listed: first what may not be written,
+    then the shape of the distribution, then the choice, then where to stop.
     """
     check_decoding(decoding)
     _check_corpus_options(novelty, corpus, encoding or errors)
@@ -173,7 +170,8 @@ def _stream(model: TrainedModel, output: Output, **options: Any) -> None:
 
 
 def _facts(sample: Sample, copied: Novelty | None) -> dict[str, Any]:
-    return {**asdict(sample), **({} if copied is None else asdict(copied))}
+    facts = {"text": sample.text, "ended_by": sample.ended_by}
+    return {**facts, **({} if copied is None else asdict(copied))}
 
 
 def _read_prime(prime: str, prime_file: str | None) -> str:

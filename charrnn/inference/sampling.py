@@ -1,6 +1,4 @@
-"""Decoding strategies, and generation of new texts with them. Knows ids only, not characters.
-
-A new strategy is one entry in STRATEGIES; the command line derives its option from that entry.
+"""Generate new texts by drawing one character after the other. Knows ids only, not characters.
 
 Reproducibility: the random numbers of a text depend on its seed alone. The probabilities that it is
 drawn from depend on the model and the decoding and, in their last digits (less than 1e-6 in a
@@ -13,20 +11,16 @@ Axes: B texts, V vocabulary entries.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.errors import Parameter, SettingsError
+from charrnn.arrays import Floats
+from charrnn.inference.strategies import Decoder, Ids, Weights
 from charrnn.models.interface import LanguageModel, State
-from charrnn.text.vocabulary import EOS, UNK
-
-Weights: TypeAlias = npt.NDArray[np.float64]
-"""Logarithms of unnormalised probabilities (B, V); minus infinity for excluded characters."""
+from charrnn.text.vocabulary import EOS
 
 READ_AT_ONCE = 256
 DRAWS_AT_ONCE = 256
@@ -34,189 +28,71 @@ ENDED = -1
 """Takes the place of an id after a text has ended."""
 
 
-@dataclass(frozen=True)
-class Strategy:
-    """One way to shape the distribution that a character is drawn from.
+class Step(NamedTuple):
+    """One more character of each of B texts.
 
     Attributes:
-        help: of the command-line option.
-        default: the value that is used when none is given; its type is the option's.
-        neutral: the value that changes nothing.
-        low, high: the range of values.
-        apply: (weights (B, V), value) -> weights (B, V).
+        ids: (B,) EOS where it ends a text now; ENDED where a text has ended before.
+        log_probabilities: (B,) of these ids under the model itself, in nats; 0 where ENDED.
+        stopped: (B,) if a stop ends a text now, how many of its last characters belong to that;
+            otherwise 0.
     """
 
-    help: str
-    default: float | int | bool
-    neutral: float | int | bool
-    low: float
-    high: float
-    apply: Callable[[Weights, Any], Weights]
-
-
-def apply_temperature(weights: Weights, temperature: float) -> Weights:
-    """p ** (1 / temperature), renormalised; 0 keeps the most probable character alone."""
-    if temperature == 0:
-        return keep_most_probable(weights, True)
-    with np.errstate(over="ignore"):
-        scaled: Weights = (weights - weights.max(-1, keepdims=True)) / temperature
-    return scaled
-
-
-def keep_top_k(weights: Weights, k: int) -> Weights:
-    """Keep the k most probable characters, and all that are as probable as the k-th."""
-    if k >= weights.shape[-1]:
-        return weights
-    threshold = np.partition(weights, -k, axis=-1)[..., -k, None]
-    return np.where(weights >= threshold, weights, -np.inf)
-
-
-def keep_top_p(weights: Weights, p: float) -> Weights:
-    """Keep the fewest most probable characters whose probabilities add up to p or more.
-
-    Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration", section 3.1.
-    """
-    order = np.argsort(-weights, axis=-1, kind="stable")
-    ordered = _probabilities(np.take_along_axis(weights, order, -1))
-    before = ordered.cumsum(-1) - ordered
-    dropped = np.empty_like(before, dtype=bool)
-    np.put_along_axis(dropped, order, (before >= p) & (before > 0), -1)
-    return np.where(dropped, -np.inf, weights)
-
-
-def keep_most_probable(weights: Weights, wanted: bool) -> Weights:
-    """Keep the most probable character, the first if several are equal, if `wanted`."""
-    if not wanted:
-        return weights
-    kept = np.full_like(weights, -np.inf)
-    np.put_along_axis(kept, weights.argmax(-1)[..., None], 0.0, -1)
-    return kept
-
-
-STRATEGIES: dict[str, Strategy] = {
-    "temperature": Strategy(
-        "Lower is more predictable, higher more varied; 1: as the model says, 0: like --argmax.",
-        0.8,
-        1.0,
-        0,
-        math.inf,
-        apply_temperature,
-    ),
-    "top_k": Strategy(
-        "Draw from the K most probable characters only; 0: from all.", 0, 0, 0, 2**31, keep_top_k
-    ),
-    "top_p": Strategy(
-        "Draw from the most probable characters that make up P of the probability.",
-        1.0,
-        1.0,
-        0,
-        1,
-        keep_top_p,
-    ),
-    "argmax": Strategy(
-        "Always take the most probable character; the seed has no effect.",
-        False,
-        False,
-        0,
-        1,
-        keep_most_probable,
-    ),
-}
-
-Decoding: TypeAlias = Mapping[str, float | int | bool]
-"""Strategy name -> value; a missing one has its default."""
-
-
-def check_decoding(decoding: Decoding) -> dict[str, float | int | bool]:
-    """The value of every strategy, in the order in which they apply.
-
-    Raises:
-        SettingsError: an unknown strategy or a value out of range.
-    """
-    unknown = sorted(decoding.keys() - STRATEGIES.keys())
-    if unknown:
-        raise SettingsError(
-            f"unknown decoding strategy {unknown[0]!r}; choose from {', '.join(STRATEGIES)}"
-        )
-    values = {name: decoding.get(name, entry.default) for name, entry in STRATEGIES.items()}
-    for name, value in values.items():
-        entry = STRATEGIES[name]
-        if not (math.isfinite(value) and entry.low <= value <= entry.high):
-            limits = f"{entry.low:,} or more" if math.isinf(entry.high) else (
-                f"{entry.low:,} to {entry.high:,}"
-            )
-            shown = f"{value:g}" if isinstance(value, float) else f"{value:,}"
-            raise SettingsError(Parameter(name), f" must be {limits}, not {shown}")
-    return values
-
-
-def shape_distribution(
-    log_probabilities: npt.NDArray[np.float32], decoding: Decoding, until_eos: bool = True
-) -> Weights:
-    """The probabilities (B, V) to draw from: UNK masked, strategies applied.
-
-    Without `until_eos` EOS is masked too, so that a text cannot end.
-    """
-    weights = log_probabilities.astype(np.float64)
-    weights[..., UNK] = -np.inf
-    if not until_eos:
-        weights[..., EOS] = -np.inf
-    for name, value in decoding.items():
-        if value != STRATEGIES[name].neutral:
-            weights = STRATEGIES[name].apply(weights, value)
-    return _probabilities(weights)
-
-
-def _probabilities(weights: Weights) -> Weights:
-    probabilities: Weights = np.exp(weights - weights.max(-1, keepdims=True))
-    probabilities /= probabilities.sum(-1, keepdims=True)
-    return probabilities
+    ids: npt.NDArray[np.int64]
+    log_probabilities: npt.NDArray[np.float64]
+    stopped: npt.NDArray[np.int64]
 
 
 def generate(
     model: LanguageModel,
-    prime: npt.NDArray[Any],
-    decoding: Decoding,
+    prime: Ids,
+    decoder: Decoder,
     seeds: Sequence[Sequence[int]],
     length: int | None,
     until_eos: bool = True,
-) -> Iterator[npt.NDArray[np.int64]]:
+) -> Iterator[Step]:
     """Continue `prime` with new texts, one character of each at a time.
 
     Args:
         model: computes the probabilities.
         prime: (P,) ids that every text begins with; may be empty.
-        decoding: as `check_decoding` returns it.
+        decoder: the strategies; its beam is not used.
         seeds: (B,) one for the random numbers of each text.
         length: characters of each text, at most; None for no limit.
         until_eos: whether EOS ends a text; otherwise it is never drawn and the text goes on.
-
-    Yields:
-        (B,) the next id of each text; ENDED where EOS has ended it.
     """
-    alive = np.arange(len(seeds))
-    log_probabilities, state = _read(model, prime)
-    state = model.select(state, np.zeros(len(seeds), np.intp))
-    log_probabilities = np.repeat(log_probabilities, len(seeds), 0)
+    texts = len(seeds)
+    alive = np.arange(texts)
+    log_probabilities, state = read_prime(model, prime)
+    state = model.select(state, np.zeros(texts, np.intp))
+    log_probabilities = np.repeat(log_probabilities, texts, 0)
+    recent = decoder.remember(prime, texts)
     draws = _draws(seeds)
+    chosen = np.empty(0, np.int64)
     count = 0
     while len(alive) and (length is None or count < length):
-        probabilities = shape_distribution(log_probabilities, decoding, until_eos)  # (B', V)
-        chosen = _choose(probabilities, next(draws)[alive])
-        ids = np.full(len(seeds), ENDED)
-        continuing = chosen != EOS
-        if not continuing.all():
-            alive, chosen = alive[continuing], chosen[continuing]
-            state = model.select(state, np.flatnonzero(continuing))
-        ids[alive] = chosen
-        if len(alive):
-            yield ids
-            count += 1
+        if count:
             log_probabilities, state = model.step(chosen, state)
+        probabilities = decoder.shape(log_probabilities, recent, until_eos)  # (B', V)
+        chosen = _choose(probabilities, next(draws)[alive])
+        recent = decoder.append(recent, chosen)
+        count += 1
+        step = Step(np.full(texts, ENDED), np.zeros(texts), np.zeros(texts, np.int64))
+        step.ids[alive] = chosen
+        step.log_probabilities[alive] = log_probabilities[np.arange(len(alive)), chosen]
+        goes_on = chosen != EOS
+        if decoder.stops:
+            stopped = decoder.stopped(recent, count)
+            step.stopped[alive] = stopped
+            goes_on &= stopped == 0
+        yield step
+        if not goes_on.all():
+            alive, chosen, recent = alive[goes_on], chosen[goes_on], recent[goes_on]
+            state = model.select(state, np.flatnonzero(goes_on))
 
 
-def _read(model: LanguageModel, prime: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float32], State]:
-    """Read EOS and `prime` -> log-probabilities of what comes next (1, V), state."""
+def read_prime(model: LanguageModel, prime: Ids) -> tuple[Floats, State]:
+    """Read EOS and `prime` (P,) -> log-probabilities of what comes next (1, V), state."""
     tokens = np.concatenate([[EOS], prime]).astype(np.int64)[None]
     state = model.initial_state(1)
     last = tokens.shape[1] - 1

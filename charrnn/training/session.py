@@ -14,7 +14,8 @@ from typing import Any, NoReturn
 import torch
 
 from charrnn.arrays import Array
-from charrnn.inference.sampling import check_decoding, generate
+from charrnn.inference.sampling import generate
+from charrnn.inference.strategies import Decoder
 from charrnn.models.ngram import NgramModel
 from charrnn.models.numpy_rnn import NumpyRNN
 from charrnn.models.torch_rnn import TorchRNN
@@ -256,11 +257,12 @@ class _Session:
         corpus = self._data.corpus
         model = NumpyRNN(self._trainer.network.architecture, self._trainer.weights())
         seeds = [(self._settings.seed, self._trainer.step)]
-        start = corpus.vocabulary.encode("")
-        chosen = generate(
-            model, start, check_decoding({}), seeds, SAMPLE_LENGTH, until_eos=corpus.reading.lines
+        vocabulary = corpus.vocabulary
+        decoder = Decoder.of({}, vocabulary.encode, len(vocabulary))
+        steps = generate(
+            model, vocabulary.encode(""), decoder, seeds, SAMPLE_LENGTH, corpus.reading.lines
         )
-        return corpus.vocabulary.decode(int(ids[0]) for ids in chosen)
+        return vocabulary.decode(int(step.ids[0]) for step in steps)
 
     def _save(self) -> None:
         """Write everything needed to resume."""

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from charrnn.arrays import Array
-from charrnn.inference.sampling import check_decoding, generate
+from charrnn.inference.sampling import generate
 from charrnn.inference.scoring import score_documents
+from charrnn.inference.strategies import Decoder
 from charrnn.models.interface import LanguageModel
 from charrnn.models.mixture import Mixture
 from charrnn.models.ngram import NgramModel
@@ -123,7 +124,8 @@ def _read(weights: Array) -> None:
 def generate_some(model: LanguageModel, texts: int) -> None:
     """STEPS characters of each of several texts, as `sample` does."""
     seeds = [(1, number) for number in range(texts)]
-    for _ in generate(model, np.empty(0, np.int64), check_decoding({}), seeds, STEPS):
+    decoder = Decoder.of({}, lambda _: np.empty(0, np.int64), model.vocabulary_size)
+    for _ in generate(model, np.empty(0, np.int64), decoder, seeds, STEPS):
         pass
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from charrnn.inference.sampling import STRATEGIES
+from charrnn.inference.strategies import STRATEGIES
 from charrnn.models.checkpoint import save_checkpoint
 from charrnn.storage.runs import MODEL_FILE
 from charrnn.text.vocabulary import EOS
@@ -21,6 +21,62 @@ def test_every_decoding_strategy_has_an_option_with_its_default(name: str) -> No
     option = options_of("sample")["--" + name.replace("_", "-")]
     assert option.default == STRATEGIES[name].default
     assert option.help == STRATEGIES[name].help
+
+
+def test_the_help_lists_strategies_in_their_order(charrnn: Command) -> None:
+    shown = charrnn("sample", "--help").out
+    places = [shown.index(f"  --{name.replace('_', '-')} ") for name in STRATEGIES]
+    assert places == sorted(places)
+    assert "apply in the order" in shown
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--min-p", "0.3"), ("--typical-p", "0.3"), ("--repetition-penalty", "3"),
+        ("--forbid", "e"), ("--only", "abcdehlmnost \\n"), ("--beam", "3"), ("--stop", "the"),
+    ],
+)
+def test_a_strategy_changes_the_text_in_the_same_way_every_time(
+    options: tuple[str, ...], charrnn: Command, prose_c: tuple[str, Path]
+) -> None:
+    common = ("sample", *prose_c, "--length", "200", "--seed", "3", "--temperature", "1")
+    found = charrnn(*common, *options)
+    assert found.status == 0
+    assert found.out == charrnn(*common, *options).out != charrnn(*common).out
+    (record,) = charrnn(*common, *options, "--json").records
+    assert record["text"] + "\n" == found.out
+    assert record["ended_by"] == ("stop" if options[0] == "--stop" else "length")
+    if options[0] == "--forbid":
+        assert "e" not in found.out
+    if options[0] == "--only":
+        assert set(found.out) <= set("abcdehlmnost \n")
+
+
+def test_a_text_ends_before_the_first_of_several_stops(
+    charrnn: Command, prose_c: tuple[str, Path]
+) -> None:
+    common = ("sample", *prose_c, "--length", "300", "--seed", "3")
+    whole = charrnn(*common).out
+    stopped = charrnn(*common, "--stop", "\\n", "--stop", " s", "--stop", "?!").out
+    end = min(whole.index("\n"), whole.index(" s"))
+    assert stopped == whole[:end] + "\n"
+    many = charrnn(*common, "--num", "8", "--json", "--stop", "\\n").records
+    for record in many:
+        assert "\n" not in record["text"]
+        assert record["ended_by"] == "stop"
+
+
+def test_a_search_gives_its_best_texts(charrnn: Command, names_c: tuple[str, Path]) -> None:
+    found = charrnn("sample", *names_c, "--beam", "6", "--num", "6", "--json").records
+    scores = charrnn("score", *names_c, "--json", *(each["text"] for each in found)).records
+    nats = [score["nats_per_character"] for score in scores]
+    assert nats == sorted(nats)
+    assert len({each["text"] for each in found}) == 6
+    assert charrnn("sample", *names_c, "--beam", "6").out == found[0]["text"] + "\n"
+    result = charrnn("sample", *names_c, "--beam", "6", "--num", "7")
+    assert result.status == 2
+    assert "--num must be at most --beam, not 7" in result.err
 
 
 def test_the_seed_decides_the_text(run_charrnn: Command, prose_c: tuple[str, Path]) -> None:

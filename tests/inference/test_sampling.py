@@ -1,170 +1,36 @@
 from __future__ import annotations
 
-import math
-
 import numpy as np
-import numpy.typing as npt
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays_of
 
-from charrnn.errors import SettingsError
-from charrnn.inference.sampling import (
-    ENDED,
-    READ_AT_ONCE,
-    STRATEGIES,
-    check_decoding,
-    generate,
-    shape_distribution,
-)
+from charrnn.inference.sampling import ENDED, READ_AT_ONCE, Step, generate
+from charrnn.inference.strategies import Decoder, Value
 from charrnn.text.vocabulary import EOS, UNK
+from tests.inference.support import TABLE, A, B, decoder
 from tests.support import TableModel, random_checkpoint, random_model
 
-A, B, C = 2, 3, 4
-PLAIN = {"temperature": 1.0}
-TABLE = [  # ids: UNK, EOS, A, B; a row is what follows an id
-    [0.0, 0.5, 0.25, 0.25],
-    [0.2, 0.0, 0.6, 0.2],
-    [0.1, 0.3, 0.0, 0.6],
-    [0.5, 0.5, 0.0, 0.0],
-]
 
-
-def shaped(probabilities: list[float], **decoding: float) -> list[float]:
-    """What is drawn from, of [UNK, EOS, A, B, ...]."""
-    with np.errstate(divide="ignore"):
-        logarithms = np.log(np.array([probabilities], np.float32))
-    found = shape_distribution(logarithms, check_decoding({**PLAIN, **decoding}))
-    return [round(value, 6) for value in found[0].tolist()]
+def steps(
+    count: int, length: int | None = None, prime: tuple[int, ...] = (), seed: int = 0,
+    **decoding: Value,
+) -> list[Step]:
+    """Texts of the table, character by character."""
+    seeds = [(seed, number) for number in range(count)]
+    ids = np.array(prime, np.int64)
+    return [*generate(TableModel(TABLE), ids, decoder(**decoding), seeds, length)]
 
 
 def texts(
     count: int, length: int | None = None, prime: tuple[int, ...] = (), seed: int = 0,
-    **decoding: float,
+    **decoding: Value,
 ) -> list[list[int]]:
     """Texts of the table."""
-    values = check_decoding({**PLAIN, **decoding})
-    seeds = [(seed, number) for number in range(count)]
-    found: list[list[int]] = [[] for _ in seeds]
-    for ids in generate(TableModel(TABLE), np.array(prime), values, seeds, length):
-        for text, index in zip(found, ids.tolist(), strict=True):
-            if index != ENDED:
+    found: list[list[int]] = [[] for _ in range(count)]
+    for step in steps(count, length, prime, seed, **decoding):
+        for text, index in zip(found, step.ids.tolist(), strict=True):
+            if index not in {ENDED, EOS}:
                 text.append(index)
     return found
-
-
-def test_unk_is_masked_and_the_rest_renormalised() -> None:
-    assert shaped([0.5, 0.1, 0.1, 0.3]) == [0, 0.2, 0.2, 0.6]
-
-
-@pytest.mark.parametrize(
-    ("temperature", "expected"),
-    [
-        (1.0, [0, 0.2, 0.8]),
-        (0.5, [0, 1 / 17, 16 / 17]),  # squares: 1 to 16
-        (2.0, [0, 1 / 3, 2 / 3]),  # roots: 1 to 2
-        (0.0, [0, 0, 1]),
-        (1e-300, [0, 0, 1]),
-        (1e300, [0, 0.5, 0.5]),
-    ],
-)
-def test_temperature_is_a_power(temperature: float, expected: list[float]) -> None:
-    assert shaped([0.5, 0.1, 0.4], temperature=temperature) == pytest.approx(expected, abs=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("k", "expected"),
-    [
-        (0, [0, 0.1, 0.2, 0.3, 0.4]),
-        (1, [0, 0, 0, 0, 1]),
-        (2, [0, 0, 0, 3 / 7, 4 / 7]),
-        (4, [0, 0.1, 0.2, 0.3, 0.4]),
-        (5, [0, 0.1, 0.2, 0.3, 0.4]),
-        (10**9, [0, 0.1, 0.2, 0.3, 0.4]),
-    ],
-)
-def test_top_k_keeps_the_most_probable(k: int, expected: list[float]) -> None:
-    assert shaped([0.0, 0.1, 0.2, 0.3, 0.4], top_k=k) == pytest.approx(expected, abs=1e-6)
-
-
-def test_top_k_keeps_equals_at_the_border() -> None:
-    assert shaped([0.0, 0.3, 0.3, 0.4], top_k=2) == [0, 0.3, 0.3, 0.4]
-
-
-@pytest.mark.parametrize(
-    ("p", "expected"),
-    [
-        (1.0, [0, 0.125, 0.125, 0.25, 0.5]),
-        (0.8, [0, 1 / 7, 0, 2 / 7, 4 / 7]),
-        (0.75, [0, 0, 0, 1 / 3, 2 / 3]),
-        (0.6, [0, 0, 0, 1 / 3, 2 / 3]),
-        (0.5, [0, 0, 0, 0, 1]),
-        (0.1, [0, 0, 0, 0, 1]),
-        (0.0, [0, 0, 0, 0, 1]),
-    ],
-)
-def test_top_p_keeps_the_fewest_that_make_up_p(p: float, expected: list[float]) -> None:
-    assert shaped([0.0, 0.125, 0.125, 0.25, 0.5], top_p=p) == pytest.approx(expected, abs=1e-6)
-
-
-def test_argmax_keeps_the_first_of_equals() -> None:
-    assert shaped([0.6, 0.1, 0.15, 0.15], argmax=True) == [0, 0, 1, 0]
-
-
-def test_strategies_apply_one_after_the_other() -> None:
-    # squares of 1:2:3:4 are 1:4:9:16; the two best; of these 16/25 is enough for 0.6
-    found = shaped([0.0, 0.1, 0.2, 0.3, 0.4], temperature=0.5, top_k=2)
-    assert found == pytest.approx([0, 0, 0, 9 / 25, 16 / 25], abs=1e-6)
-    assert shaped([0.0, 0.1, 0.2, 0.3, 0.4], temperature=0.5, top_k=2, top_p=0.6) == [0, 0, 0, 0, 1]
-
-
-@given(
-    arrays_of.arrays(np.float32, (3, 7), elements=st.floats(-80, 0, width=32)),
-    st.floats(0, 100),
-    st.integers(0, 9),
-    st.floats(0, 1),
-    st.booleans(),
-)
-def test_what_is_drawn_from_adds_up_to_one(
-    logarithms: npt.NDArray[np.float32], temperature: float, k: int, p: float, argmax: bool
-) -> None:
-    decoding = {"temperature": temperature, "top_k": k, "top_p": p, "argmax": argmax}
-    found = shape_distribution(logarithms, check_decoding(decoding))
-    assert found.shape == (3, 7)
-    np.testing.assert_allclose(found.sum(-1), 1, rtol=1e-12)
-    assert (found >= 0).all()
-    assert (found[:, UNK] == 0).all()
-
-
-def test_each_strategy_has_a_neutral_value() -> None:
-    before = [0.0, 0.1, 0.2, 0.7]
-    neutral = {name: strategy.neutral for name, strategy in STRATEGIES.items()}
-    assert shaped(before, **neutral) == pytest.approx(before, abs=1e-6)
-
-
-def test_defaults_fill_what_is_missing() -> None:
-    assert check_decoding({"top_k": 3}) == {
-        "temperature": 0.8, "top_k": 3, "top_p": 1.0, "argmax": False,
-    }
-
-
-@pytest.mark.parametrize(
-    ("decoding", "message"),
-    [
-        ({"temperature": -0.1}, "temperature must be 0 or more, not -0.1"),
-        ({"temperature": math.nan}, "temperature must be 0 or more, not nan"),
-        ({"temperature": math.inf}, "temperature must be 0 or more, not inf"),
-        ({"top_k": -1}, "top_k must be 0 to 2,147,483,648, not -1"),
-        ({"top_k": 2**31 + 1}, "top_k must be 0 to 2,147,483,648, not 2,147,483,649"),
-        ({"top_p": 1.5}, "top_p must be 0 to 1, not 1.5"),
-        ({"top_p": -0.5}, "top_p must be 0 to 1, not -0.5"),
-        ({"beam": 4}, "unknown decoding strategy 'beam'"),
-    ],
-)
-def test_what_is_out_of_range_is_refused(decoding: dict[str, float], message: str) -> None:
-    with pytest.raises(SettingsError, match=message):
-        check_decoding(decoding)
 
 
 def test_the_most_probable_text_by_hand() -> None:
@@ -193,9 +59,9 @@ def test_length_is_a_limit(length: int, expected: list[int]) -> None:
 def test_a_text_that_must_not_end_goes_on() -> None:
     # A is followed by EOS (0.3) or B (0.6); without EOS by B alone, and B by A or B.
     table = [*TABLE[:3], [0.0, 0.9, 0.06, 0.04]]
-    prime, values, seeds = np.array([A]), check_decoding(PLAIN), [(0, k) for k in range(500)]
-    model = TableModel(table)
-    found = np.stack([*generate(model, prime, values, seeds, 4, until_eos=False)], 1)
+    prime, seeds = np.array([A]), [(0, k) for k in range(500)]
+    made = generate(TableModel(table), prime, decoder(), seeds, 4, until_eos=False)
+    found = np.stack([step.ids for step in made], 1)
     assert found.shape == (500, 4)
     assert set(found[:, 0].tolist()) == {B}
     assert set(found.ravel().tolist()) == {A, B}
@@ -240,6 +106,50 @@ def test_a_prime_of_any_length_is_read_whole(length: int) -> None:
     for index in prime.tolist():
         expected, state = model.step(np.array([index]), state)
     expected[:, UNK] = -np.inf
-    decoding = check_decoding({"argmax": True})
-    found = [ids[0] for ids in generate(model, prime, decoding, [(0,)], 1)]
-    assert found == [index for index in expected.argmax(-1).tolist() if index != EOS]
+    greedy = Decoder.of({"argmax": True}, lambda _: np.empty(0, np.int64), 10)
+    (step,) = generate(model, prime, greedy, [(0,)], 1)
+    assert step.ids == expected.argmax(-1)
+
+
+def test_steps_have_the_log_probabilities_of_the_model_itself() -> None:
+    # EOS, A, B, EOS: 0.6, 0.6, 0.5, whatever the temperature and although UNK is masked.
+    for temperature in (0.0, 1e-3):
+        found = steps(2, temperature=temperature)
+        assert [step.ids.tolist() for step in found] == [[A, A], [B, B], [EOS, EOS]]
+        shares = np.exp([step.log_probabilities for step in found])
+        np.testing.assert_allclose(shares, [[0.6] * 2, [0.6] * 2, [0.5] * 2], rtol=1e-6)
+
+
+def test_a_text_that_has_ended_leaves_the_others_alone() -> None:
+    found = steps(20)
+    ids = np.stack([step.ids for step in found], 1)  # (B, T)
+    for row in ids.tolist():
+        end = row.index(EOS)
+        assert set(row[end + 1 :]) <= {ENDED}
+        assert not {EOS, ENDED} & set(row[:end])
+    assert (np.stack([step.log_probabilities for step in found], 1)[ids == ENDED] == 0).all()
+    assert len({row.tolist().index(EOS) for row in ids}) > 1
+
+
+def test_a_stop_ends_a_text_wherever_its_characters_came_from() -> None:
+    (first, second) = steps(1, argmax=True, stop="AB")  # the text would be A, B, and end then
+    assert [*first.ids, *first.stopped] == [A, 0]
+    assert [*second.ids, *second.stopped] == [B, 2]
+
+
+def test_a_stop_does_not_reach_into_the_prime() -> None:
+    (step,) = steps(1, prime=(B, A), argmax=True, stop="AB", length=1)
+    assert [*step.ids, *step.stopped] == [B, 0]
+    (step,) = steps(1, prime=(B, A), argmax=True, stop="B")
+    assert [*step.ids, *step.stopped] == [B, 1]
+
+
+def test_the_longest_of_several_stops_counts() -> None:
+    *_, last = steps(1, argmax=True, stop=("B", "AB", "BB"))
+    assert last.stopped == [2]
+
+
+def test_a_repeated_character_becomes_less_likely() -> None:
+    # After A come EOS 0.3 and B 0.6: 0.216 = 0.6 ** 3 if B was there before, but not otherwise.
+    assert texts(1, prime=(A,), argmax=True, repetition_penalty=3) == [[B]]
+    assert texts(1, prime=(B, A), argmax=True, repetition_penalty=3) == [[]]

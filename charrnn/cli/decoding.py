@@ -1,0 +1,53 @@
+"""The options of the decoding strategies, derived from STRATEGIES."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from charrnn.errors import Parameter
+from charrnn.inference.strategies import STRATEGIES, Strategy
+
+ESCAPES = {"\\n": "\n", "\\t": "\t", "\\r": "\r", "\\0": "\0", "\\\\": "\\"}
+ESCAPE = re.compile("|".join(map(re.escape, ESCAPES)))
+
+
+def unescape(text: str) -> str:
+    r"""`text` with \n, \t, \r, \0 and \\ as the characters that they stand for."""
+    return ESCAPE.sub(lambda match: ESCAPES[match[0]], text)
+
+
+class Characters(click.ParamType[str]):
+    r"""A text in which \n, \t, \r, \0 and \\ stand for characters that are hard to type."""
+
+    name = "characters"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        """The text meant."""
+        return unescape(str(value))
+
+
+def strategy_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add an option for every decoding strategy in STRATEGIES."""
+    for name, strategy in reversed(STRATEGIES.items()):
+        function = click.option(Parameter(name).option, help=strategy.help, **_kind(strategy))(
+            function
+        )
+    return function
+
+
+def _kind(strategy: Strategy) -> dict[str, Any]:
+    """What kind of option a strategy has: its default says so."""
+    default = strategy.default
+    if isinstance(default, bool):
+        return {"is_flag": True, "default": default}
+    if isinstance(default, str):
+        return {"type": Characters(), "metavar": "CHARACTERS", "default": default}
+    if isinstance(default, int | float):
+        return {"type": type(default), "default": default, "show_default": True}
+    return {"type": Characters(), "metavar": "STRING", "multiple": True, "default": default}
