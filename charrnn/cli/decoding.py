@@ -11,6 +11,8 @@ import click
 from charrnn.errors import Parameter
 from charrnn.inference.strategies import STRATEGIES, Strategy
 
+STRATEGY_OPTIONS = tuple(Parameter(name).option.removeprefix("--") for name in STRATEGIES)
+"""Options without dashes in front, in the order in which the strategies apply."""
 ESCAPES = {"\\n": "\n", "\\t": "\t", "\\r": "\r", "\\0": "\0", "\\\\": "\\"}
 ESCAPE = re.compile("|".join(map(re.escape, ESCAPES)))
 

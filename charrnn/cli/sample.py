@@ -9,7 +9,7 @@ import click
 
 from charrnn.api import DEFAULT_LENGTH, TrainedModel, new_seed
 from charrnn.cli.command import Command, PathName
-from charrnn.cli.decoding import strategy_options
+from charrnn.cli.decoding import STRATEGY_OPTIONS, strategy_options
 from charrnn.cli.options import (
     check_characters,
     checkpoint_option,
@@ -23,14 +23,13 @@ from charrnn.cli.options import (
 from charrnn.cli.terminal import Output, note
 from charrnn.errors import SettingsError
 from charrnn.inference.novelty import Novelty, measure_novelty
-from charrnn.inference.strategies import STRATEGIES, Value, check_decoding
+from charrnn.inference.strategies import Value, check_decoding
 from charrnn.inference.texts import Sample
 from charrnn.text.reading import ERRORS, Source
 
-
 GROUPS = {
-    "What to write": ("checkpoint", "prime", "prime_file", "length", "until_eos", "num", "seed"),
-    "Decoding strategies, in the order in which they apply": tuple(STRATEGIES),
+    "What to write": ("checkpoint", "prime", "prime-file", "length", "until-eos", "num", "seed"),
+    "Decoding strategies, in the order in which they apply": STRATEGY_OPTIONS,
 }
 """Heading in the help -> options, those used most first."""
 
