@@ -25,6 +25,7 @@ ORDER = (  # each package imports only from those before it, or from itself
     ("models",),
     ("inference",),
     ("training",),
+    ("export",),
     ("api",),
     ("cli", "__main__"),
 )
@@ -265,6 +266,7 @@ def test_help_imports_next_to_nothing(arguments: list[str]) -> None:
         ["evaluate", "CORPUS"],
         ["info"],
         ["info", "--json"],
+        ["export", "model.safetensors", "--half", "--max-ngrams", "500"],
     ],
     ids=" ".join,
 )

@@ -38,6 +38,7 @@ COMMANDS = {
     "sample": "Write new text from a trained model.",
     "score": "Compute how probable texts are under a trained model.",
     "evaluate": "Measure a trained model on whole corpora.",
+    "export": "Give a trained model to others, as one file.",
     "info": "Show what is in a checkpoint.",
     "completion": "Print a script for completion in bash, zsh or fish.",
 }

@@ -18,17 +18,14 @@ from charrnn.models.architecture import Architecture
 from charrnn.models.ngram_counts import NgramCounts, expected_tensors
 from charrnn.storage import tensor_file
 from charrnn.storage.runs import MODEL_FILE
-from charrnn.storage.tensor_file import (
-    FORMAT_VERSION,
-    Description,
-    Specification,
-    check_version,
-)
+from charrnn.storage.tensor_file import WRITERS, Description, Specification, check_version
 from charrnn.text.vocabulary import Vocabulary
 
 EXPONENTS = "mixture.exponents"
 MAX_WEIGHT = 1e15
 """With smaller weights, no network of MAX_WIDTH can overflow float32."""
+FLOAT16_LIMIT = 65_520.0
+"""From here on, numbers are rounded to infinity in float16."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +41,8 @@ class Checkpoint:
         exponents: of the mixture of both, (order, 2); None unless there are both.
         training: settings, summary and history of the run; free-form JSON, for people.
         corpus: name, digest and sizes of the training text; free-form JSON, for people.
+        half: whether the network's weights are stored in float16; each must be one. In memory they
+            are float32.
     """
 
     vocabulary: Vocabulary = field(repr=False)
@@ -54,6 +53,7 @@ class Checkpoint:
     exponents: Array | None = field(default=None, repr=False)
     training: dict[str, Any] = field(default_factory=dict, repr=False)
     corpus: dict[str, Any] = field(default_factory=dict, repr=False)
+    half: bool = False
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -63,18 +63,25 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         CheckpointError: a weight is not finite; nothing is written.
         OutputError: the file cannot be written; an older one is intact.
     """
-    arrays = dict(checkpoint.weights)
+    require_finite(checkpoint.weights, FLOAT16_LIMIT if checkpoint.half else MAX_WEIGHT)
+    dtype = np.float16 if checkpoint.half else np.float32
+    arrays: dict[str, Array] = {
+        name: weight.astype(dtype, copy=False) for name, weight in checkpoint.weights.items()
+    }
     network = None
     if checkpoint.architecture is not None:
         network = asdict(checkpoint.architecture)
         del network["vocabulary_size"]
+        if checkpoint.half:
+            network["weights"] = "float16"
     if checkpoint.ngram is not None:
         arrays.update(checkpoint.ngram.arrays)
     if checkpoint.exponents is not None:
         arrays[EXPONENTS] = checkpoint.exponents
     require_finite(arrays, MAX_WEIGHT)
+    version = _format_version(checkpoint)
     description = {
-        "format_version": FORMAT_VERSION,
+        "format_version": version,
         "kind": "model",
         "vocabulary": checkpoint.vocabulary.code_points,
         "lines": checkpoint.lines,
@@ -83,7 +90,14 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "training": checkpoint.training,
         "corpus": checkpoint.corpus,
     }
+    if version > 1:
+        description["needs"] = WRITERS[version]  # for the message of an older charrnn
     tensor_file.write(path, description, arrays)
+
+
+def _format_version(checkpoint: Checkpoint) -> int:
+    """The oldest format that can hold `checkpoint`."""
+    return 2 if checkpoint.half else 1
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -110,11 +124,12 @@ def load_checkpoint(path: Path) -> Checkpoint:
         vocabulary=vocabulary,
         lines=description["lines"],
         architecture=architecture,
-        weights={name: arrays[name] for name in weights},
+        weights={name: arrays[name].astype(np.float32, copy=False) for name in weights},
         ngram=ngram,
         exponents=arrays.get(EXPONENTS),
         training=description.get("training", {}),
         corpus=description.get("corpus", {}),
+        half=architecture is not None and _weights_dtype(description) == "float16",
     )
 
 
@@ -123,7 +138,7 @@ def require_finite(arrays: Mapping[str, Array], limit: float = np.inf) -> None:
     for name, array in arrays.items():
         if array.dtype.kind != "f" or not array.size:
             continue
-        if not -limit < array.min() <= array.max() < limit:  # false for NaN, too
+        if not -limit < float(array.min()) <= float(array.max()) < limit:  # false for NaN, too
             problem = "not finite" if not np.isfinite(array).all() else "too large"
             raise CheckpointError(f"weights {name!r} are {problem}; train with a lower rate")
 
@@ -137,7 +152,8 @@ def _expected_arrays(description: Description) -> dict[str, Specification]:
     vocabulary, architecture = _parts(description)
     expected: dict[str, Specification] = {}
     if architecture is not None:
-        expected.update(network_specification(architecture))
+        dtype = _weights_dtype(description)
+        expected.update({name: (dtype, shape) for name, shape in architecture.shapes().items()})
     counts = description.get("ngram")
     if counts is not None:
         expected.update(expected_tensors(counts))
@@ -146,6 +162,15 @@ def _expected_arrays(description: Description) -> dict[str, Specification]:
         if architecture is not None:
             expected[EXPONENTS] = ("float32", (counts["order"], 2))
     return expected
+
+
+def _weights_dtype(description: Description) -> str:
+    if description["format_version"] == 1:
+        return "float32"
+    dtype = description["network"].get("weights", "float32")
+    if dtype not in ("float16", "float32"):  # a tuple: forged values need not be hashable
+        raise CheckpointError(f"its network's weights are {dtype!r}, not float16 or float32")
+    return str(dtype)
 
 
 def _parts(description: Description) -> tuple[Vocabulary, Architecture | None]:

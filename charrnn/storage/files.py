@@ -55,7 +55,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     except OSError as error:
         raise OutputError(
             f"cannot write {path}: {explain(error)}; the previous file, if any, is intact: "
-            "free some space or choose another place with --output"
+            "free some space or choose another place"
         ) from error
     finally:  # also when a signal raises an exception
         with suppress(OSError):

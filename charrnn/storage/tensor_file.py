@@ -35,8 +35,9 @@ Specification: TypeAlias = tuple[str, tuple[int, ...]]
 """An array's dtype, by NumPy's name, and its shape."""
 Expectation: TypeAlias = Callable[[Description], Mapping[str, Specification]]
 
-FORMAT_VERSION = 1
-WRITERS = {1: "0.1"}
+FORMAT_VERSION = 2
+"""The newest format. A file that needs nothing of version 2 is written as version 1."""
+WRITERS = {1: "0.1", 2: "0.2"}
 """Format version -> the first charrnn that reads it."""
 METADATA_KEY = "charrnn"
 MAX_HEADER = 1 << 21
@@ -44,6 +45,7 @@ MAX_HEADER = 1 << 21
 NO_DIGEST = "0" * 64
 SEAL = re.compile(rb'\\"sha256\\":\\"([0-9a-f]{64})\\"')
 DTYPES = {
+    "F16": "float16",
     "F32": "float32",
     "F64": "float64",
     "U8": "uint8",

@@ -150,3 +150,52 @@ def test_a_network_that_is_not_in_the_file_is_refused(
     tensor_file.write(FILE, {**description, "network": network}, arrays)
     with pytest.raises(CheckpointError, match=message):
         load_checkpoint(FILE)
+
+
+def test_half_precision_survives_the_round_trip_in_format_two() -> None:
+    checkpoint = random_checkpoint(WORLD)
+    weights = {
+        name: weight.astype(np.float16).astype(np.float32)
+        for name, weight in checkpoint.weights.items()
+    }
+    save_checkpoint(FILE, checkpoint)
+    assert parts()[0]["format_version"] == 1
+    save_checkpoint(FILE, dataclasses.replace(checkpoint, weights=weights, half=True))
+    description, arrays = parts()
+    assert (description["format_version"], description["needs"]) == (2, "0.2")
+    assert {array.dtype.name for array in arrays.values()} == {"float16"}
+    found = load_checkpoint(FILE)
+    assert found.half
+    for name, weight in weights.items():
+        np.testing.assert_array_equal(found.weights[name], weight)
+        assert found.weights[name].dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format_version": 1}, "is float16 .*requires float32"),
+        ({"network": {"weights": "float64"}}, "weights are 'float64', not float16 or float32"),
+        ({"network": {"weights": ["float16"]}}, "not float16 or float32"),
+        ({"network": {"weights": None}}, "not float16 or float32"),
+        ({"network": {"weights": "float32"}}, "is float16 .*requires float32"),
+    ],
+)
+def test_weights_of_another_precision_than_described_are_refused(
+    changes: dict[str, Any], message: str
+) -> None:
+    save_checkpoint(FILE, dataclasses.replace(random_checkpoint("abc"), half=True))
+    description, arrays = parts()
+    network = {**description["network"], **changes.get("network", {})}
+    tensor_file.write(FILE, {**description, **changes, "network": network}, arrays)
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(FILE)
+
+
+def test_half_weights_that_are_infinite_are_refused() -> None:
+    save_checkpoint(FILE, dataclasses.replace(random_checkpoint("abc"), half=True))
+    description, arrays = parts()
+    arrays["output.bias"][0] = np.inf
+    tensor_file.write(FILE, description, arrays)
+    with pytest.raises(CheckpointError, match=r"'output\.bias' are not finite"):
+        load_checkpoint(FILE)
