@@ -16,12 +16,11 @@ from charrnn.models.checkpoint import load_checkpoint
 from charrnn.storage.runs import find_checkpoint
 
 DEFAULTS = {field.name: field.default for field in fields(Reduction)}
-HELP = "\n".join(
+HELP = "\n\n".join(
     [
-        "Write a trained model to OUTPUT, for others.\n",
-        "The suffix of OUTPUT says what is written:\n",
-        "\b",
-        *(f"{suffix:<14}{kind.description}" for suffix, kind in KINDS.items()),
+        "Write a trained model to OUTPUT, for others.",
+        "The suffix of OUTPUT says what is written:",
+        *(f"{suffix}: {kind.description}." for suffix, kind in KINDS.items()),
     ]
 )
 

@@ -63,7 +63,7 @@ def test_every_option_has_a_variable(name: str) -> None:
         "None" in variables
     )
     for option, each in options_of(name).items():
-        if option.startswith("--") and option not in {"--config", "--fresh"}:
+        if option.startswith("--") and option not in {"--config", "--fresh", "--force"}:
             own = f"CHARRNN_{name}_{option[2:]}".upper().replace("-", "_")
             assert each.envvar == own or option not in max(each.opts, key=len)
 
