@@ -52,6 +52,7 @@ def isolation(tmp_path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("CHARRNN_CACHE", str(shared / "cache"))
     monkeypatch.setenv("CHARRNN_DATA", str(tmp_path.with_name(f"{tmp_path.name}-data")))
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")  # equal runs give equal files
 
 
 @pytest.fixture
@@ -112,6 +113,7 @@ def session_environment(shared: Path) -> None:
     os.environ["CHARRNN_CACHE"] = str(shared / "cache")
     os.environ["CHARRNN_DATA"] = str(shared / "data")
     os.environ["PYTHONPATH"] = str(REPOSITORY)
+    os.environ["SOURCE_DATE_EPOCH"] = "1700000000"
 
 
 @pytest.fixture(scope="session")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import click
 
 from charrnn.cli.command import Command, RunName
 from charrnn.cli.options import checkpoint_option, json_option
-from charrnn.cli.terminal import Output, one_line
+from charrnn.cli.terminal import Output, one_line, terminal_width
 from charrnn.errors import SettingsError
-from charrnn.models.checkpoint import load_checkpoint
+from charrnn.models.checkpoint import Checkpoint, load_checkpoint
 from charrnn.models.ngram_counts import NgramCounts
 from charrnn.storage.runs import find_checkpoint
 
@@ -34,10 +35,22 @@ def command(path: str | None, checkpoint: str | None, as_json: bool) -> None:
     output = Output()
     found = find_checkpoint(path or checkpoint)
     loaded = load_checkpoint(found)
-    training = dict(loaded.training)
-    history = training.pop("history", [])
-    facts: dict[str, Any] = {
-        "checkpoint": str(found),
+    width = terminal_width()
+    if as_json:
+        history = loaded.training.get("history", [])
+        output.record({**_facts(found, loaded), "history": history})
+    elif width is None:
+        _print_rows(output, _facts(found, loaded))
+    else:
+        from charrnn.cli.card import card
+
+        for line in card(found, loaded, width):
+            output.line(line)
+
+
+def _facts(path: Path, loaded: Checkpoint) -> dict[str, Any]:
+    return {
+        "checkpoint": str(path),
         "documents": "lines" if loaded.lines else "files",
         "vocabulary_size": len(loaded.vocabulary),
         "characters_known": "".join(map(chr, loaded.vocabulary.code_points)),
@@ -45,17 +58,8 @@ def command(path: str | None, checkpoint: str | None, as_json: bool) -> None:
         "network": asdict(loaded.architecture) if loaded.architecture else None,
         "ngram": _ngram_facts(loaded.ngram),
         "corpus": loaded.corpus,
-        "training": training,
+        "training": {key: value for key, value in loaded.training.items() if key != "history"},
     }
-    if as_json:
-        output.record({**facts, "history": history})
-        return
-    for name, value in facts.items():
-        if isinstance(value, dict):
-            for inner, each in value.items():
-                output.line(f"{name}.{inner}\t{one_line(_shown(each))}")
-        else:
-            output.line(f"{name}\t{one_line(_shown(value))}")
 
 
 def _ngram_facts(counts: NgramCounts | None) -> dict[str, Any] | None:
@@ -68,9 +72,18 @@ def _ngram_facts(counts: NgramCounts | None) -> dict[str, Any] | None:
     }
 
 
+def _print_rows(output: Output, facts: dict[str, Any]) -> None:
+    """Print name and value, tab separated; what there is not is left out."""
+    for name, value in facts.items():
+        inner = value if isinstance(value, dict) else {"": value}
+        for key, each in inner.items():
+            if each is not None:
+                output.line(f"{name}{key and '.' + key}\t{one_line(_shown(each))}")
+
+
 def _shown(value: Any) -> str:
     if isinstance(value, dict):
-        return " ".join(f"{name}={each}" for name, each in value.items())
+        return " ".join(f"{name}={each}" for name, each in value.items() if each is not None)
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return f"{value:.4f}" if isinstance(value, float) and value > 0.1 else str(value)

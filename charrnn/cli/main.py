@@ -40,6 +40,7 @@ COMMANDS = {
     "evaluate": "Measure a trained model on whole corpora.",
     "export": "Give a trained model to others, as one file.",
     "info": "Show what is in a checkpoint.",
+    "list": "List every run, with its state and what it reached.",
     "completion": "Print a script for completion in bash, zsh or fish.",
 }
 

@@ -9,6 +9,7 @@ import io
 import json
 import math
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -117,6 +118,37 @@ def naming_standard_output() -> Iterator[None]:
     except OSError as error:
         error.filename = STANDARD_OUTPUT
         raise
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a person reads what is written to `stream`."""
+    return stream is not None and not stream.closed and stream.isatty()
+
+
+def terminal_width() -> int | None:
+    """The columns of the terminal that stdout is; None if it is none."""
+    return shutil.get_terminal_size().columns if is_terminal(sys.stdout) else None
+
+
+def has_cursor(stream: TextIO | None) -> bool:
+    """Whether a display that is drawn over again works on `stream`."""
+    return is_terminal(stream) and os.environ.get("TERM", "").lower() not in {"dumb", "unknown"}
+
+
+def has_colours(stream: TextIO | None) -> bool:
+    """Whether to write colours to `stream`: $NO_COLOR and $FORCE_COLOR say so, else if it can."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or has_cursor(stream)
+
+
+def shows_blocks() -> bool:
+    """Whether stdout can show block characters."""
+    try:
+        "▁█".encode(getattr(sys.stdout, "encoding", None) or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 def note(message: str) -> None:

@@ -179,6 +179,22 @@ def exclusive(directory: Path) -> Iterator[None]:
         lock.release()
 
 
+def is_locked(directory: Path) -> bool:
+    """Whether a process holds the lock of `exclusive`; a killed one holds none."""
+    from filelock import FileLock, Timeout
+
+    path = directory / ".lock"
+    if not _holder_file(path).exists():  # then there is no need to take the lock for a moment
+        return False
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except (Timeout, OSError):
+        return True
+    lock.release()
+    return False
+
+
 def _holder_file(lock: Path) -> Path:
     return lock.with_name(".lock.pid")
 

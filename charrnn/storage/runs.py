@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 
-from charrnn.errors import CheckpointError, Parameter, suggestion
+from charrnn.errors import CharRNNError, CheckpointError, Parameter, suggestion
 from charrnn.storage.files import write_atomically
+from charrnn.storage.places import data_directory
 
 MODEL_FILE = "model.safetensors"
+TRAINING_FILE = "training.safetensors"
 RUNS = Path("checkpoints")
 LATEST = ".latest"
 """In RUNS: the name of the run trained last. A file, because modification times are unreliable:
 clocks jump and copies change them."""
 ENVIRONMENT_VARIABLE = "CHARRNN_CHECKPOINT"
+REMEMBERED = "runs"
+"""In the user's data directory: a file for each run outside RUNS, with its path. Separate files, so
+that runs that are trained at the same time do not overwrite each other's."""
+MAX_REMEMBERED = 200
 
 
 def find_checkpoint(given: str | None) -> Path:
@@ -68,6 +76,40 @@ def remember_latest(run: Path) -> None:
     """Make `run` the default checkpoint, if it is in RUNS."""
     if run.parent.resolve() == RUNS.resolve():
         write_atomically(RUNS / LATEST, os.fsencode(f"{run.name}\n"))
+    with suppress(OSError, CharRNNError):  # the list of runs is a convenience
+        _remember(run.resolve())
+
+
+def known_runs() -> list[Path]:
+    """The directories in RUNS, then the remembered ones elsewhere that still exist."""
+    own = sorted(path for path in RUNS.glob("*") if path.is_dir())
+    present = {path.resolve() for path in own}
+    elsewhere = []
+    for entry in _remembered():
+        with suppress(OSError):
+            path = Path(os.fsdecode(entry.read_bytes()))
+            if path.is_dir() and path not in present:
+                elsewhere.append(path)
+    return [*own, *sorted(elsewhere)]
+
+
+def _remember(run: Path) -> None:
+    """Add `run` to the remembered ones, and forget the oldest beyond MAX_REMEMBERED."""
+    path = os.fsencode(run)
+    directory = data_directory() / REMEMBERED
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    entry = directory / hashlib.sha256(path).hexdigest()[:32]
+    if entry.exists():
+        return
+    for oldest in _remembered()[MAX_REMEMBERED - 1 :]:
+        oldest.unlink(missing_ok=True)
+    write_atomically(entry, path)
+
+
+def _remembered() -> list[Path]:
+    """The files that remember a run, the newest first."""
+    entries = (data_directory() / REMEMBERED).glob("*")
+    return sorted(entries, key=lambda path: path.stat().st_mtime_ns, reverse=True)
 
 
 def _latest_run() -> Path | None:

@@ -17,9 +17,10 @@ import math
 import os
 import re
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 from safetensors import SafetensorError
@@ -120,6 +121,27 @@ def read(path: Path, expected: Expectation) -> tuple[Description, dict[str, Arra
         raise CheckpointError(f"{path} is not a usable checkpoint: {_one_line(error)}") from error
 
 
+def read_description(path: Path) -> Description:
+    """The description of a sealed file, without reading its arrays or checking its SHA-256.
+
+    Raises:
+        CheckpointError: it is missing, not a sealed file, or its size is not what its header says.
+    """
+    try:
+        with _open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            beginning = file.read(min(size, 8 + MAX_HEADER))
+        length = _header_length(beginning)
+        header = strict_json(beginning[8 : 8 + length])
+        description = _description(header)
+        ends = [each["data_offsets"][1] for name, each in header.items() if name != "__metadata__"]
+        if size != 8 + length + max(ends, default=0):
+            raise CheckpointError("its size is not what its header says: it is truncated")
+    except (CharRNNError, RecursionError, TypeError, ValueError, LookupError, OSError) as error:
+        raise CheckpointError(f"{path} is not a usable checkpoint: {_one_line(error)}") from error
+    return description
+
+
 def check_version(description: Description, kind: str) -> None:
     """Raise CheckpointError unless `description` is of this `kind` and of a known format."""
     version = description.get("format_version")
@@ -137,17 +159,24 @@ def _one_line(error: Exception) -> str:
 
 
 def _read_regular(path: Path) -> bytes:
-    """The whole file; never waits for a pipe or reads a device."""
+    """The whole file."""
     try:
-        descriptor = os.open(path, READING)
-        with open(descriptor, "rb") as file:
-            mode = os.fstat(descriptor).st_mode
-            if not stat.S_ISREG(mode):
-                kind = "a pipe" if stat.S_ISFIFO(mode) else "not a regular file"
-                raise CheckpointError(f"{path} is {kind}, not a checkpoint; {REMEDY}")
-            return file.read(os.fstat(descriptor).st_size)
+        with _open_regular(path) as file:
+            return file.read(os.fstat(file.fileno()).st_size)
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {explain(error)}; {REMEDY}") from None
+
+
+@contextmanager
+def _open_regular(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for reading; never waits for a pipe or opens a device."""
+    descriptor = os.open(path, READING)
+    with open(descriptor, "rb") as file:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            kind = "a pipe" if stat.S_ISFIFO(mode) else "not a regular file"
+            raise CheckpointError(f"{path} is {kind}, not a checkpoint; {REMEDY}")
+        yield file
 
 
 def _header_length(data: bytes) -> int:

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+FIXED_DATE = "SOURCE_DATE_EPOCH"
+"""The variable by which programs that write reproducible files are told what date it is:
+https://reproducible-builds.org/specs/source-date-epoch/"""
 
 
 @dataclass(frozen=True)
@@ -21,3 +28,19 @@ class Clock:
     def elapsed(self) -> float:
         """Seconds that the run has taken so far, all sessions together."""
         return self.earlier + time.monotonic() - self.started
+
+
+def date_and_duration(seconds: float) -> dict[str, Any]:
+    """When a model was saved, in ISO 8601, and the `seconds` it was trained for, as recorded in it.
+
+    If the date is fixed by SOURCE_DATE_EPOCH, the duration is left out, so that equal runs give
+    equal files.
+    """
+    fixed = os.environ.get(FIXED_DATE, "")
+    if fixed.isdecimal():
+        return {"saved": _iso(float(fixed))}
+    return {"saved": _iso(time.time()), "seconds": round(seconds, 1)}
+
+
+def _iso(date: float) -> str:
+    return datetime.fromtimestamp(date, timezone.utc).isoformat(timespec="seconds")

@@ -15,7 +15,7 @@ from charrnn.models.checkpoint import Checkpoint, save_checkpoint
 from charrnn.models.mixture import Exponents
 from charrnn.models.ngram import NgramModel
 from charrnn.storage.runs import MODEL_FILE, remember_latest
-from charrnn.training.clock import Clock
+from charrnn.training.clock import Clock, date_and_duration
 from charrnn.training.data import TrainingData
 from charrnn.training.emitter import Emitter
 from charrnn.training.events import CheckpointEvent, DoneEvent
@@ -80,7 +80,11 @@ class Context:
             weights=weights or {},
             ngram=None if ngram is None else ngram.counts,
             exponents=exponents,
-            training=dict(training),
+            training={
+                **training,
+                "flags": describe(Settings(**training["settings"]), corpus.reading),
+                **date_and_duration(self.clock.elapsed()),
+            },
             corpus=self._corpus_facts(),
         )
         save_checkpoint(self.request.output / MODEL_FILE, checkpoint)

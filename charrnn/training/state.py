@@ -18,12 +18,12 @@ from charrnn.errors import CheckpointError
 from charrnn.models.architecture import Architecture
 from charrnn.models.cells import CELLS
 from charrnn.models.checkpoint import network_specification, require_finite
-from charrnn.storage import tensor_file
+from charrnn.storage import runs, tensor_file
 from charrnn.storage.tensor_file import Description, Specification, check_version
 from charrnn.training.settings import Settings
 from charrnn.training.trainer import Schedule, Trainer, trained_by_muon
 
-TRAINING_FILE = "training.safetensors"
+TRAINING_FILE = runs.TRAINING_FILE
 KIND = "training"
 FORMAT_VERSION = 1
 DATA_VERSION = 2

@@ -6,7 +6,8 @@ import pytest
 
 from charrnn.errors import CheckpointError
 from charrnn.models.checkpoint import save_checkpoint
-from charrnn.storage.runs import MODEL_FILE, find_checkpoint, remember_latest
+from charrnn.storage import runs
+from charrnn.storage.runs import MODEL_FILE, find_checkpoint, known_runs, remember_latest
 from tests.support import random_checkpoint
 
 
@@ -92,3 +93,30 @@ def test_a_mistyped_name_gets_a_suggestion() -> None:
     make_run("shakespeare")
     with pytest.raises(CheckpointError, match="shakspear; did you mean 'shakespeare'"):
         find_checkpoint("shakspear")
+
+
+def test_known_runs_are_those_here_and_the_remembered_ones() -> None:
+    here, elsewhere = make_run("here"), Path("elsewhere/run")
+    elsewhere.mkdir(parents=True)
+    for run in (here, elsewhere, elsewhere):
+        remember_latest(run)
+    assert known_runs() == [here, elsewhere.resolve()]
+    elsewhere.rmdir()
+    assert known_runs() == [here]
+
+
+def test_only_so_many_runs_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "MAX_REMEMBERED", 3)
+    for number in range(5):
+        Path(f"run{number}").mkdir()
+        remember_latest(Path(f"run{number}"))
+    assert len(known_runs()) == 3
+    assert known_runs()[-1].name == "run4"
+
+
+def test_runs_need_not_be_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("occupied").touch()
+    monkeypatch.setenv("CHARRNN_DATA", "occupied/data")
+    Path("run").mkdir()
+    remember_latest(Path("run"))
+    assert known_runs() == []
