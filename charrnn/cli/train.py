@@ -34,6 +34,8 @@ SETTINGS = {
     "layers": ("Recurrent layers.", CHOSEN),
     "hidden": ("Hidden units of each layer.", CHOSEN),
     "embedding": ("Size of a character's embedding vector.", CHOSEN),
+    "output_layers": ("Feed-forward layers between the recurrent ones and the output.", ""),
+    "output_hidden": ("Hidden units of each of those; 0: as many as --hidden.", ""),
     "dropout": ("Probability of zeroing a hidden unit in training.", CHOSEN),
     "chunk": ("Characters of each sequence: the gradient is cut off there.", CHOSEN),
     "batch": ("Sequences in each training step.", CHOSEN),

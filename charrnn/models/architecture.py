@@ -18,7 +18,11 @@ MAX_WIDTH = 65_536
 
 @dataclass(frozen=True)
 class Architecture:
-    """Embedding, stacked recurrent layers, linear output.
+    """Embedding, stacked recurrent layers, feed-forward layers, linear output.
+
+    A feed-forward layer computes x + tanh(W x + b), or tanh(W x + b) where its width is not that of
+    its input x. With tanh, what the layers pass on stays as small as hidden states are; with the
+    residual, a deep network starts as the same network without these layers.
 
     Attributes:
         cell: a key of CELLS.
@@ -27,6 +31,8 @@ class Architecture:
         hidden: H, width of each recurrent layer.
         layers: number of recurrent layers.
         dropout: probability of zeroing a unit between layers and before the output, in training.
+        output_layers: number of feed-forward layers between the recurrent ones and the output.
+        output_hidden: width of each; 0 if there are none.
 
     Raises:
         SettingsError: an unknown cell or a value out of range.
@@ -38,19 +44,24 @@ class Architecture:
     hidden: int
     layers: int
     dropout: float = 0.0
+    output_layers: int = 0
+    output_hidden: int = 0
 
     def __post_init__(self) -> None:
         if self.cell not in CELLS:
             raise SettingsError(f"unknown cell {self.cell!r}; choose one of {', '.join(CELLS)}")
-        for name, high in (
-            ("vocabulary_size", MAX_WIDTH),
-            ("embedding", MAX_WIDTH),
-            ("hidden", MAX_WIDTH),
-            ("layers", MAX_LAYERS),
+        deep = self.output_layers != 0
+        for name, low, high in (
+            ("vocabulary_size", 1, MAX_WIDTH),
+            ("embedding", 1, MAX_WIDTH),
+            ("hidden", 1, MAX_WIDTH),
+            ("layers", 1, MAX_LAYERS),
+            ("output_layers", 0, MAX_LAYERS),
+            ("output_hidden", int(deep), MAX_WIDTH if deep else 0),
         ):
             value = getattr(self, name)
-            if not 1 <= value <= high:
-                raise SettingsError(f"{name} must be 1 to {high:,}, not {value:,}")
+            if not low <= value <= high:
+                raise SettingsError(f"{name} must be {low} to {high:,}, not {value:,}")
         if not 0 <= self.dropout < 1:
             raise SettingsError(f"dropout must be at least 0 and below 1, not {self.dropout}")
 
@@ -66,9 +77,19 @@ class Architecture:
             shapes[f"rnn.weight_hh_l{layer}"] = (rows, self.hidden)
             shapes[f"rnn.bias_ih_l{layer}"] = (rows,)
             shapes[f"rnn.bias_hh_l{layer}"] = (rows,)
-        shapes["output.weight"] = (self.vocabulary_size, self.hidden)
+        width = self.hidden
+        for layer in range(self.output_layers):
+            shapes[f"output_layers.{layer}.weight"] = (self.output_hidden, width)
+            shapes[f"output_layers.{layer}.bias"] = (self.output_hidden,)
+            width = self.output_hidden
+        shapes["output.weight"] = (self.vocabulary_size, width)
         shapes["output.bias"] = (self.vocabulary_size,)
         return shapes
+
+    @property
+    def format_version(self) -> int:
+        """The oldest file format that can describe this network."""
+        return max(CELLS[self.cell].format_version, 2 if self.output_layers else 1)
 
     @property
     def parameters(self) -> int:

@@ -41,6 +41,7 @@ class Cell:
             (Jozefowicz et al. 2015, section 3.2: long memory from the first step).
         nonlinearity: the argument of that class, if it takes one.
         identity: whether recurrent matrices start at the identity; otherwise orthogonal.
+        format_version: the oldest file format with this cell.
         additive: whether `step` uses only the sum of its input and recurrent parts, so that one
             matrix product can compute that sum and both biases can be added beforehand.
     """
@@ -52,6 +53,7 @@ class Cell:
     forget_gate: int | None = None
     nonlinearity: str | None = None
     identity: bool = False
+    format_version: int = 1
     additive: bool = False
 
 
@@ -111,6 +113,13 @@ CELLS: dict[str, Cell] = {
     "gru": Cell((0.5, 0.5, 1.0), 1, gru_step, "GRU"),
     "rnn": Cell((1.0,), 1, rnn_step, "RNN", additive=True),
     "rnn-relu": Cell(
-        (1.0,), 1, relu_step, "RNN", nonlinearity="relu", identity=True, additive=True
+        (1.0,),
+        1,
+        relu_step,
+        "RNN",
+        nonlinearity="relu",
+        identity=True,
+        format_version=2,
+        additive=True,
     ),
 }

@@ -70,8 +70,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     }
     network = None
     if checkpoint.architecture is not None:
-        network = asdict(checkpoint.architecture)
-        del network["vocabulary_size"]
+        network = describe_architecture(checkpoint.architecture)
         if checkpoint.half:
             network["weights"] = "float16"
     if checkpoint.ngram is not None:
@@ -97,7 +96,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 def _format_version(checkpoint: Checkpoint) -> int:
     """The oldest format that can hold `checkpoint`."""
-    return 2 if checkpoint.half else 1
+    network = 1 if checkpoint.architecture is None else checkpoint.architecture.format_version
+    return 2 if checkpoint.half else network
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -190,6 +190,15 @@ def _parts(description: Description) -> tuple[Vocabulary, Architecture | None]:
     return vocabulary, None if network is None else parse_architecture(network, len(vocabulary))
 
 
+def describe_architecture(architecture: Architecture) -> dict[str, Any]:
+    """The JSON object that `parse_architecture` reads."""
+    network = asdict(architecture)
+    del network["vocabulary_size"]
+    if not architecture.output_layers:  # as format 1 has it
+        del network["output_layers"], network["output_hidden"]
+    return network
+
+
 def parse_architecture(network: Any, vocabulary_size: int) -> Architecture:
     """The architecture that the JSON object `network` describes.
 
@@ -200,6 +209,7 @@ def parse_architecture(network: Any, vocabulary_size: int) -> Architecture:
     if not isinstance(network, dict):
         raise CheckpointError("its network is not described by an object")
     sizes = {name: network.get(name) for name in ("embedding", "hidden", "layers")}
+    sizes |= {name: network.get(name, 0) for name in ("output_layers", "output_hidden")}
     cell, dropout = network.get("cell"), network.get("dropout")
     if not isinstance(cell, str) or not all(_is_integer(size) for size in sizes.values()):
         raise CheckpointError("its network has sizes that are not integers, or no cell")

@@ -54,6 +54,13 @@ class NumpyRNN:
         self._input = [stacked[: -architecture.hidden] for stacked in self._stacked]
         self._recurrent = [stacked[-architecture.hidden :] for stacked in self._stacked]
         self._table = weights["embedding.weight"] @ self._input[0] + self._input_bias[0]  # (V, G*H)
+        self._output_layers = [
+            (
+                np.ascontiguousarray(weights[f"output_layers.{layer}.weight"].T),
+                weights[f"output_layers.{layer}.bias"],
+            )
+            for layer in range(architecture.output_layers)
+        ]
         self._output = np.ascontiguousarray(weights["output.weight"].T)  # (H, V)
         self._output_bias = weights["output.bias"]
 
@@ -101,7 +108,7 @@ class NumpyRNN:
 
     def _spans(self, texts: int, positions: int) -> Iterator[slice]:
         """Ranges of positions, short enough for the gates' inputs to stay in the cache."""
-        width = self._recurrent[0].shape[1]  # G*H
+        width = max(self._recurrent[0].shape[1], self.architecture.output_hidden)  # G*H
         size = max(1, CACHED_CELLS // (max(1, texts) * width))
         return (slice(at, at + size) for at in range(0, positions, size))
 
@@ -140,6 +147,13 @@ class NumpyRNN:
         return self._cell.step(inputs, recurrent, state)
 
     def _logits(self, hidden: Floats) -> Floats:
+        for weight, bias in self._output_layers:
+            above: Floats = hidden @ weight
+            above += bias
+            np.tanh(above, out=above)
+            if above.shape == hidden.shape:
+                above += hidden
+            hidden = above
         logits: Floats = hidden @ self._output
         logits += self._output_bias
         return logits

@@ -8,6 +8,7 @@ Axes: B texts, T positions, V vocabulary entries, H hidden units.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -25,10 +26,11 @@ TorchState: TypeAlias = tuple[Tensor, ...]
 
 
 class Network(nn.Module):
-    """Embedding, stacked recurrent layers, linear output.
+    """Embedding, stacked recurrent layers, feed-forward layers, linear output.
 
     Initialisation, gate by gate: recurrent matrices orthogonal (or the identity, if the cell says
-    so), input matrices as in Glorot & Bengio 2010, bias of a forget gate 1 (open).
+    so), input matrices as in Glorot & Bengio 2010, bias of a forget gate 1 (open). A feed-forward
+    layer with a residual starts as the identity.
     """
 
     def __init__(self, architecture: Architecture) -> None:
@@ -44,7 +46,10 @@ class Network(nn.Module):
             dropout=architecture.dropout if architecture.layers > 1 else 0.0,
             **({"nonlinearity": cell.nonlinearity} if cell.nonlinearity else {}),
         )
-        self.output = nn.Linear(architecture.hidden, architecture.vocabulary_size)
+        count, width = architecture.output_layers, architecture.output_hidden
+        widths = [architecture.hidden, *[width] * count]
+        self.output_layers = nn.ModuleList(nn.Linear(*each) for each in pairwise(widths))
+        self.output = nn.Linear(widths[-1], architecture.vocabulary_size)
         self._initialise()
 
     @torch.no_grad()
@@ -52,8 +57,12 @@ class Network(nn.Module):
         hidden = self.architecture.hidden
         cell = CELLS[self.architecture.cell]
         nn.init.normal_(self.embedding.weight, std=0.1)
-        nn.init.normal_(self.output.weight, std=0.5 * hidden**-0.5)
+        nn.init.normal_(self.output.weight, std=0.5 * self.output.in_features**-0.5)
         nn.init.zeros_(self.output.bias)
+        for parameter in self.output_layers.parameters():
+            is_bias = parameter.dim() == 1
+            has_residual = is_bias or parameter.shape[0] == parameter.shape[1]
+            (nn.init.zeros_ if has_residual else nn.init.xavier_uniform_)(parameter)
         for name, parameter in self.rnn.named_parameters():
             gates = parameter.split(hidden)
             for gate in gates:
@@ -87,8 +96,15 @@ class Network(nn.Module):
             hidden, last = self._read(embedded, state)
         else:
             hidden, last = self._read_layers(embedded, state, generator)
-        logits = self.output(self._drop(hidden, generator)).float()  # (T, B, V)
-        return logits.transpose(0, 1), last
+        return self._logits(hidden, generator).transpose(0, 1), last
+
+    def _logits(self, hidden: Tensor, generator: torch.Generator | None) -> Tensor:
+        """From the last recurrent layer's states (T, B, H) to logits (T, B, V) in float32."""
+        for layer in self.output_layers:
+            above = torch.tanh(layer(self._drop(hidden, generator)))
+            hidden = hidden + above if above.shape == hidden.shape else above
+        logits: Tensor = self.output(self._drop(hidden, generator)).float()
+        return logits
 
     def _read(self, embedded: Tensor, state: TorchState) -> tuple[Tensor, TorchState]:
         hidden, last = self.rnn(embedded, state if self._states > 1 else state[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from charrnn.text.documents import Ids
 from charrnn.training.context import Context
 from charrnn.training.data import TrainingData
 from charrnn.training.events import StartEvent
-from charrnn.training.settings import DEFAULTS
+from charrnn.training.settings import DEFAULTS, recorded
 from charrnn.training.state import TRAINING_FILE
 
 MAX_COUNTED = 20_000_000
@@ -56,9 +56,8 @@ def train_ngram_alone(context: Context) -> None:
     ngram, loss = build_ngram(data, settings.ngram_order)
     figures = {"nats_per_character": loss, "ngram_nats_per_character": loss}
     emit.commit()
-    context.save_model(
-        {"settings": asdict(settings), "requested": request.as_requested(), **figures}, ngram=ngram
-    )
+    facts = {"settings": recorded(settings), "requested": request.as_requested(), **figures}
+    context.save_model(facts, ngram=ngram)
     (request.output / TRAINING_FILE).unlink(missing_ok=True)  # of the run that --fresh replaces
     emit(context.saved(step=0))
     emit(context.done(0, 0, loss, figures))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import asdict
 from typing import Any, NoReturn
 
 import torch
@@ -48,7 +47,7 @@ from charrnn.training.run_directory import (
     holds_validated_model,
     refuse_foreign_files,
 )
-from charrnn.training.settings import DEFAULTS, NO_NETWORK, Settings
+from charrnn.training.settings import DEFAULTS, NO_NETWORK, Settings, recorded
 from charrnn.training.signals import Interrupted, StopRequest, StopRequested
 from charrnn.training.state import TRAINING_FILE, Record, SavedRun, restore, save_run
 from charrnn.training.trainer import Trainer
@@ -274,7 +273,7 @@ class _Session:
         mixed = fit is not None and fit.helps
         self._context.save_model(
             {
-                "settings": asdict(self._settings),
+                "settings": recorded(self._settings),
                 "requested": self._record.requested,
                 "step": self._record.best_step,
                 "nats_per_character": self._record.best,

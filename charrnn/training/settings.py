@@ -6,7 +6,8 @@ The defaults are the best of those measured in tests/benchmarks/README.md.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from charrnn.errors import Parameter, SettingsError
 
@@ -17,6 +18,18 @@ NO_NETWORK = "none"
 MAX_NGRAM_ORDER = 16
 MAX_VALIDATIONS = 10_000
 """A history of this many still fits into a checkpoint's header."""
+ADDED = {"added": True}
+"""Metadata of a dataclass's field that charrnn 0.1 did not have: a file in which it has its default
+leaves it out, and so remains one that charrnn 0.1 can read."""
+
+
+def recorded(value: Any) -> dict[str, Any]:
+    """The fields of the dataclass `value` as a file records them; see ADDED."""
+    return {
+        each.name: getattr(value, each.name)
+        for each in fields(value)
+        if not (each.metadata.get("added") and getattr(value, each.name) == each.default)
+    }
 
 
 @dataclass(frozen=True)
@@ -28,6 +41,8 @@ class Settings:
         layers: number of recurrent layers.
         hidden: width of each.
         embedding: width of a character's vector.
+        output_layers: number of feed-forward layers between the recurrent ones and the output.
+        output_hidden: width of each; 0: as wide as the recurrent layers.
         dropout: probability of zeroing a unit between layers and before the output.
         chunk: T, characters per step of truncated back-propagation through time.
         batch: B, sequences read in parallel.
@@ -53,6 +68,8 @@ class Settings:
     layers: int = 2
     hidden: int = 256
     embedding: int = 64
+    output_layers: int = field(default=0, metadata=ADDED)
+    output_hidden: int = field(default=0, metadata=ADDED)
     dropout: float = 0.05
     chunk: int = 48
     batch: int = 32
@@ -75,6 +92,8 @@ class Settings:
             self._require(name, 1, math.inf)
         for name in ("steps", "validate_every"):
             self._require(name, 1, math.inf)
+        for name in ("output_layers", "output_hidden"):
+            self._require(name, 0, math.inf)
         self._require("ngram_order", 0, MAX_NGRAM_ORDER)
         for name in ("muon_rate", "rate", "clip"):
             self._require(name, 1e-9, 1e9)
@@ -82,6 +101,8 @@ class Settings:
             self._require(name, 0, 1 if name == "warmup" else 2**63 - 1)
         for name in ("dropout", "validation"):
             self._require(name, 0, 0.95)
+        if self.output_hidden and not self.output_layers:
+            raise SettingsError("--output-hidden is the width of --output-layers; give both")
         if self.steps // self.validate_every > MAX_VALIDATIONS:
             raise SettingsError(
                 f"--validate-every {self.validate_every} makes more than {MAX_VALIDATIONS:,} "

@@ -20,12 +20,11 @@ from charrnn.models.cells import CELLS
 from charrnn.models.checkpoint import network_specification, require_finite
 from charrnn.storage import runs, tensor_file
 from charrnn.storage.tensor_file import Description, Specification, check_version
-from charrnn.training.settings import Settings
+from charrnn.training.settings import Settings, recorded
 from charrnn.training.trainer import Schedule, Trainer, trained_by_muon
 
 TRAINING_FILE = runs.TRAINING_FILE
 KIND = "training"
-FORMAT_VERSION = 1
 DATA_VERSION = 2
 """Version of how a corpus is split and ordered; a file without it has version 1 (charrnn 0.1)."""
 MAX_COUNT = 1 << 40
@@ -122,13 +121,14 @@ def save_run(
     arrays.update({f"best.{name}": array for name, array in (best or {}).items()})
     require_finite(arrays)
     rows = 0 if trainer.state is None else trainer.state[0].shape[1]
+    architecture = trainer.network.architecture
     description = {
-        "format_version": FORMAT_VERSION,
+        "format_version": architecture.format_version,
         "kind": KIND,
         "data_version": DATA_VERSION,
-        "vocabulary_size": trainer.network.architecture.vocabulary_size,
-        "settings": asdict(trainer.settings),
-        "record": asdict(record),
+        "vocabulary_size": architecture.vocabulary_size,
+        "settings": recorded(trainer.settings),
+        "record": recorded(record),
         "step": trainer.step,
         "schedule": asdict(trainer.schedule),
         "rows": rows,
@@ -200,6 +200,8 @@ def network_architecture(settings: Settings, vocabulary_size: int) -> Architectu
         settings.hidden,
         settings.layers,
         settings.dropout,
+        settings.output_layers,
+        (settings.output_hidden or settings.hidden) if settings.output_layers else 0,
     )
 
 
@@ -303,11 +305,16 @@ CHECKS: dict[str, Callable[[Any], bool]] = {
 
 
 def _parse(kind: type[Any], value: Any) -> Any:
-    """A dataclass from its JSON object; every field must be present and of its annotated type."""
+    """A dataclass from its JSON object, whose values must be of the annotated types.
+
+    Every field must be present, except those that charrnn 0.1 did not have: see `recorded`.
+    """
     what = kind.__name__.lower()
-    if not isinstance(value, dict) or value.keys() != {each.name for each in fields(kind)}:
+    names = {each.name for each in fields(kind)}
+    required = {each.name for each in fields(kind) if not each.metadata.get("added")}
+    if not isinstance(value, dict) or not required <= value.keys() <= names:
         raise CheckpointError(f"its {what} is incomplete; start over with --fresh")
     for each in fields(kind):
-        if not CHECKS[str(each.type)](value[each.name]):
+        if each.name in value and not CHECKS[str(each.type)](value[each.name]):
             raise CheckpointError(f"its {what} has a malformed {each.name}")
     return kind(**value)

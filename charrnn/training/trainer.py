@@ -3,7 +3,7 @@
 Knows the network, its optimisers and the order of batches; not when to validate, save or stop, nor
 any file.
 
-The recipe, and the alternatives measured, are in tests/benchmarks/README.md: Muon for the recurrent
+The recipe, and the alternatives measured, are in tests/benchmarks/README.md: Muon for the hidden
 layers' matrices and AdamW for the rest, linear warm-up and cosine decay, hidden state carried from
 chunk to chunk. With bfloat16, matrix products use a rounded copy of the float32 weights.
 
@@ -180,8 +180,8 @@ class Trainer:
 
 
 def trained_by_muon(name: str) -> bool:
-    """Whether the parameter `name` is a recurrent layer's matrix."""
-    return name.startswith("rnn.weight")
+    """Whether the parameter `name` is a recurrent or feed-forward layer's matrix."""
+    return name.startswith(("rnn.weight", "output_layers.")) and not name.endswith(".bias")
 
 
 def _optimisers(network: Network, settings: Settings) -> tuple[Muon, AdamW]:

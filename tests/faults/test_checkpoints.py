@@ -31,6 +31,7 @@ from hypothesis import strategies as st
 from charrnn.api import TrainedModel
 from charrnn.cli import main as cli
 from charrnn.errors import CharRNNError, CheckpointError
+from charrnn.models.cells import CELLS
 from charrnn.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from charrnn.models.ngram import NgramModel
 from charrnn.text.vocabulary import EOS
@@ -244,6 +245,12 @@ SIZES: dict[str, Forge] = {
     "layers as a float": said_of_network(layers=1.0),
     "negative": said_of_network(embedding=-4),
     "many digits": said_of_network(embedding=10**400),
+    "output layers": said_of_network(output_layers=1, output_hidden=2),
+    "output layers a million": said_of_network(output_layers=10**6, output_hidden=2),
+    "output layers as a truth": said_of_network(output_layers=True, output_hidden=2),
+    "output layers without width": said_of_network(output_layers=1),
+    "output layers a billion wide": said_of_network(output_layers=1, output_hidden=10**9),
+    "a width without output layers": said_of_network(output_hidden=2),
     "dropout": said_of_network(dropout=10**400),
     "cell": said_of_network(cell="transformer"),
     "no network at all": said(network=7),
@@ -327,8 +334,9 @@ def test_weights_that_no_network_can_have_are_refused(
 
 
 @pytest.mark.fault(10)
-def test_the_largest_weights_overflow_nowhere(launcher: Launcher) -> None:
-    checkpoint = small_checkpoint()
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_largest_weights_overflow_nowhere(cell: str, launcher: Launcher) -> None:
+    checkpoint = random_checkpoint("ab", cell, output_layers=1)
     for sign in (-1, 1):
         weights = {
             name: (sign * 9e14 * np.sign(array)).astype(np.float32)

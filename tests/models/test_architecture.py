@@ -25,6 +25,27 @@ def test_names_and_shapes_of_a_two_layer_lstm() -> None:
     }
 
 
+def test_names_and_shapes_of_output_layers() -> None:
+    shapes = Architecture("rnn", 7, 3, 5, 1, output_layers=2, output_hidden=4).shapes()
+    assert list(shapes.items())[-6:] == [
+        ("output_layers.0.weight", (4, 5)),
+        ("output_layers.0.bias", (4,)),
+        ("output_layers.1.weight", (4, 4)),
+        ("output_layers.1.bias", (4,)),
+        ("output.weight", (7, 4)),
+        ("output.bias", (7,)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cell", "output_layers", "version"),
+    [("lstm", 0, 1), ("gru", 0, 1), ("rnn", 0, 1), ("rnn-relu", 0, 2), ("lstm", 1, 2)],
+)
+def test_what_is_new_needs_format_2(cell: str, output_layers: int, version: int) -> None:
+    network = Architecture(cell, 7, 3, 5, 1, 0.0, output_layers, 4 * output_layers)
+    assert network.format_version == version
+
+
 @pytest.mark.parametrize(("cell", "gates"), [("lstm", 4), ("gru", 3), ("rnn", 1), ("rnn-relu", 1)])
 def test_parameters_of_one_layer(cell: str, gates: int) -> None:
     recurrent = gates * 5 * (3 + 5 + 2)
@@ -46,6 +67,11 @@ def test_all_cells_are_counted_here() -> None:
         ({"hidden": MAX_WIDTH + 1}, "hidden must be 1 to 65,536, not 65,537"),
         ({"layers": -1}, "layers must be 1 to 64, not -1"),
         ({"layers": MAX_LAYERS + 1}, "layers must be 1 to 64, not 65"),
+        ({"output_layers": -1}, "output_layers must be 0 to 64, not -1"),
+        ({"output_layers": 65, "output_hidden": 5}, "output_layers must be 0 to 64, not 65"),
+        ({"output_layers": 1}, "output_hidden must be 1 to 65,536, not 0"),
+        ({"output_layers": 1, "output_hidden": 10**9}, "not 1,000,000,000"),
+        ({"output_hidden": 5}, "output_hidden must be 0 to 0, not 5"),
         ({"dropout": 1.0}, "dropout must be at least 0 and below 1, not 1.0"),
         ({"dropout": -0.1}, "not -0.1"),
         ({"dropout": math.nan}, "not nan"),

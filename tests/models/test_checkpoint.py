@@ -18,7 +18,7 @@ from charrnn.models.checkpoint import (
 from charrnn.storage import tensor_file
 from charrnn.storage.runs import MODEL_FILE
 from charrnn.storage.tensor_file import FORMAT_VERSION, Description
-from tests.support import random_checkpoint
+from tests.support import REPOSITORY, random_checkpoint
 
 WORLD = "é漢字العربية👩\u200d👩\u0301\0\r\n\U0010ffff"
 FILE = Path(MODEL_FILE)
@@ -59,6 +59,31 @@ def test_equal_checkpoints_give_equal_bytes() -> None:
     assert FILE.read_bytes() == Path("again").read_bytes()
     save_checkpoint(Path("reloaded"), load_checkpoint(FILE))
     assert FILE.read_bytes() == Path("reloaded").read_bytes()
+
+
+def test_what_0_1_wrote_is_written_again_byte_for_byte() -> None:
+    old = REPOSITORY / "tests/data/v1/finished" / MODEL_FILE
+    save_checkpoint(FILE, load_checkpoint(old))
+    assert FILE.read_bytes() == old.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "version"),
+    [
+        (random_checkpoint(), 1),
+        (random_checkpoint(cell="rnn-relu"), 2),
+        (random_checkpoint(output_layers=2), 2),
+    ],
+)
+def test_only_what_is_new_raises_the_format(checkpoint: Checkpoint, version: int) -> None:
+    save_checkpoint(FILE, checkpoint)
+    description, _ = parts()
+    assert description["format_version"] == version
+    assert description.get("needs") == (None if version == 1 else "0.2")
+    assert ("output_layers" in description["network"]) == (
+        checkpoint.architecture is not None and checkpoint.architecture.output_layers > 0
+    )
+    assert load_checkpoint(FILE).architecture == checkpoint.architecture
 
 
 def test_a_run_directory_stands_for_its_model() -> None:
@@ -137,6 +162,9 @@ def test_a_description_that_makes_no_sense_is_refused(
         ({"hidden": 10**12}, "hidden must be 1 to"),
         ({"hidden": 0}, "hidden must be 1 to"),
         ({"cell": "gru"}, "but its description requires float32"),
+        ({"output_layers": 1, "output_hidden": 8}, "it lacks array 'output_layers.0.bias'"),
+        ({"output_layers": 1.0, "output_hidden": 8}, "sizes that are not integers"),
+        ({"output_layers": 1}, "output_hidden must be 1 to"),
         ({"dropout": "0"}, "dropout is not a number"),
         ({"dropout": 1.5}, "dropout must be"),
     ],

@@ -1,8 +1,8 @@
-"""NumPy and torch compute one network: over CELLS x layers."""
+"""NumPy and torch compute one network: over CELLS x layers x output layers."""
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import cycle, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -32,14 +32,18 @@ class Pair(NamedTuple):
 
 @pytest.fixture(
     scope="module",
-    params=[(cell, layers) for cell in CELLS for layers in (1, 2, 3)],
-    ids=lambda parameters: f"{parameters[0]}-{parameters[1]}",
+    params=[
+        *((cell, layers, 0, 0) for cell in CELLS for layers in (1, 2, 3)),
+        *((cell, layers, 1, HIDDEN) for cell, layers in zip(CELLS, cycle((1, 2)), strict=False)),
+        *((cell, layers, 2, 9) for cell, layers in zip(CELLS, cycle((2, 1)), strict=False)),
+    ],
+    ids=lambda parameters: "-".join(map(str, parameters)),
 )
 def pair(request: pytest.FixtureRequest) -> Pair:
     """Freshly initialised, with an output layer that is sharp enough to have preferences."""
-    cell, layers = request.param
+    cell, layers, *above = request.param
     torch.manual_seed(layers)
-    architecture = Architecture(cell, VOCABULARY, EMBEDDING, HIDDEN, layers, dropout=0.2)
+    architecture = Architecture(cell, VOCABULARY, EMBEDDING, HIDDEN, layers, 0.2, *above)
     network = Network(architecture)
     # At 1.1 an RNN would be chaos; a state without a bound must stay small for 1e-5 to be precise.
     inputs, recurrent = (0.7, 0.7) if CELLS[cell].nonlinearity == "relu" else (2.0, 0.9)
@@ -49,6 +53,8 @@ def pair(request: pytest.FixtureRequest) -> Pair:
                 parameter.mul_(inputs)
             elif name.startswith("rnn.weight_hh"):
                 parameter.mul_(recurrent)
+            elif name.startswith("output_layers"):
+                parameter.add_(0.3 * torch.randn_like(parameter))
             else:
                 parameter.add_((1.0 if parameter.dim() > 1 else 0.1) * torch.randn_like(parameter))
     weights = {name: value.numpy() for name, value in network.state_dict().items()}
@@ -217,6 +223,21 @@ def test_dropout_keeps_the_mean(rate: float) -> None:
         assert found.mean().item() == pytest.approx(1, abs=0.02)
         assert (found == 0).float().mean().item() == pytest.approx(rate, abs=0.01)
         assert found.unique().tolist() == pytest.approx([0, 1 / (1 - rate)])
+
+
+def test_output_layers_with_a_residual_change_nothing_at_first() -> None:
+    """One by hand, too: x + tanh(W x + b), or without x where the widths differ."""
+    architecture = Architecture("gru", 5, 3, 4, 1, output_layers=2, output_hidden=4)
+    network = Network(architecture)
+    hidden = torch.randn(2, 3, 4)
+    assert torch.equal(network._logits(hidden, None), network.output(hidden))
+    with torch.no_grad():
+        network.get_parameter("output_layers.1.weight").copy_(0.5 * torch.eye(4))
+    deeper = hidden + torch.tanh(0.5 * hidden)
+    torch.testing.assert_close(network._logits(hidden, None), network.output(deeper))
+    narrow = Network(Architecture("gru", 5, 3, 4, 1, output_layers=1, output_hidden=2))
+    expected = narrow.output(torch.tanh(narrow.get_submodule("output_layers.0")(hidden)))
+    torch.testing.assert_close(narrow._logits(hidden, None), expected)
 
 
 def test_an_lstm_forgets_nothing_at_first() -> None:

@@ -35,6 +35,7 @@ CONFIGURATIONS = {
     "gru": ("--cell", "gru"),
     "rnn": ("--cell", "rnn", "--layers", "2"),
     "rnn-relu": ("--cell", "rnn-relu"),
+    "output-layers": ("--output-layers", "2", "--output-hidden", "12", "--dropout", "0.3"),
     "bfloat16": ("--precision", "bfloat16"),
     "lines": ("--lines", "--dropout", "0.3", "--layers", "2"),
     "gru-lines-bfloat16": ("--cell", "gru", "--lines", "--precision", "bfloat16"),

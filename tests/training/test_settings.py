@@ -6,7 +6,7 @@ from dataclasses import FrozenInstanceError, fields
 import pytest
 
 from charrnn.errors import SettingsError
-from charrnn.training.settings import DEFAULTS, PRECISIONS, Settings
+from charrnn.training.settings import DEFAULTS, PRECISIONS, Settings, recorded
 
 
 def test_defaults_are_what_nothing_given_means() -> None:
@@ -59,12 +59,24 @@ def test_fractions_lie_between_nothing_and_nearly_all(name: str) -> None:
     ("name", "value"),
     [
         ("weight_decay", -0.1), ("warmup", 1.5), ("warmup", -0.1), ("patience", -1), ("seed", -1),
-        ("ngram_order", -1), ("ngram_order", 17),
+        ("ngram_order", -1), ("ngram_order", 17), ("output_layers", -1), ("output_hidden", -1),
     ],
 )
 def test_other_values_out_of_range_are_refused(name: str, value: float) -> None:
     with pytest.raises(SettingsError, match=f"--{name.replace('_', '-')} must be 0 .*not {value}"):
         Settings(**{name: value})  # type: ignore[arg-type]
+
+
+def test_a_width_of_no_layers_is_refused() -> None:
+    Settings(output_layers=1, output_hidden=8)
+    with pytest.raises(SettingsError, match="--output-hidden is the width of --output-layers"):
+        Settings(output_hidden=8)
+
+
+def test_files_leave_out_what_0_1_did_not_have_while_it_has_its_default() -> None:
+    names = {field.name for field in fields(Settings)}
+    assert names - recorded(DEFAULTS).keys() == {"output_layers", "output_hidden"}
+    assert recorded(Settings(output_layers=1))["output_layers"] == 1
 
 
 def test_an_unknown_precision_is_refused() -> None:
