@@ -39,7 +39,7 @@ SETTINGS = {
     "dropout": ("Probability of zeroing a hidden unit in training.", CHOSEN),
     "chunk": ("Characters of each sequence: the gradient is cut off there.", CHOSEN),
     "batch": ("Sequences in each training step.", CHOSEN),
-    "muon_rate": ("Peak learning rate of the recurrent layers' matrices (Muon).", ""),
+    "muon_rate": ("Peak learning rate of the hidden layers' matrices (Muon).", ""),
     "rate": ("Peak learning rate of everything else (AdamW).", ""),
     "weight_decay": ("Weight decay of matrices, multiplied by the learning rate.", ""),
     "clip": ("Maximum norm of the gradient; a larger one is scaled down.", ""),
@@ -58,7 +58,8 @@ GROUPS = {
     "What to train on": ("lines", "encoding", "errors", "validation", "min-count"),
     "How long": (*BUDGETS, "patience", "fresh"),
     "The network and the n-gram model": (
-        *("cell", "layers", "hidden", "embedding", "dropout", "ngram-order"),
+        *("cell", "layers", "hidden", "embedding", "output-layers", "output-hidden", "dropout"),
+        "ngram-order",
     ),
     "How the network is trained": (
         *("batch", "chunk", "rate", "muon-rate", "weight-decay", "clip", "warmup"),

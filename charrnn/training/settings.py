@@ -47,7 +47,7 @@ class Settings:
         chunk: T, characters per step of truncated back-propagation through time.
         batch: B, sequences read in parallel.
         steps: updates of the weights in the whole run.
-        muon_rate: peak rate of Muon, which trains the recurrent layers' matrices.
+        muon_rate: peak rate of Muon, which trains the hidden layers' matrices.
         rate: peak rate of AdamW, which trains everything else.
         weight_decay: of matrices, decoupled.
         clip: the gradient's global L2 norm is clipped to this.
