@@ -85,9 +85,22 @@ def apportion(
     piece = min(PIECE, shares.sum() / FEWEST_PIECES)
     given = np.maximum(shares, np.minimum(lengths, piece))
     chances = np.divide(shares, given, out=np.zeros(len(lengths)), where=given > 0)
-    marks = np.floor(offset + np.concatenate([[0.0], chances.cumsum()]))
-    chosen = (np.diff(marks) > 0) | (chances == 1)
-    return np.where(chosen, given, 0).astype(np.int64)
+    return np.where(systematic_sample(chances, offset), given, 0).astype(np.int64)
+
+
+def systematic_sample(chances: npt.NDArray[np.float64], offset: Any) -> npt.NDArray[np.bool_]:
+    """Which members are drawn (..., D) when each is drawn with its chance in `chances` (..., D).
+
+    Their number is the sum of the chances, rounded up or down (Madow 1949).
+
+    Args:
+        chances: in [0, 1]; 1 is certain.
+        offset: in [0, 1), of a shape that broadcasts to (..., 1): which of the possible samples.
+    """
+    sums = chances.cumsum(axis=-1) + offset
+    marks = np.floor(sums, out=sums)
+    first = np.floor(np.broadcast_to(offset, (*marks.shape[:-1], 1)))
+    return (np.diff(marks, axis=-1, prepend=first) > 0) | (chances == 1)
 
 
 def id_blocks(ids: Ids) -> Iterator[Ids]:

@@ -3,29 +3,41 @@
 Knows the form of the mixture, not how the two models work. The objective is convex: the
 cross-entropy of a log-linear model, as a function of its exponents.
 
-Axes: N positions, V vocabulary entries, L lengths of context.
+With a large vocabulary the sum over all characters that normalises the mixture is estimated from
+CANDIDATES of them at each position: those that either model thinks probable, and a sample of the
+others, each with the inverse of its chance as its weight (Horvitz & Thompson 1952). So memory
+and the number of positions do not depend on the vocabulary.
+
+Axes: N positions, V vocabulary entries, K candidates (V, at most CANDIDATES), L lengths of context.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from charrnn.arrays import Array
+from charrnn.arrays import Array, Integers
 from charrnn.inference.scoring import windows
-from charrnn.models.interface import LanguageModel, State
+from charrnn.models.interface import LanguageModel, LogProbabilities, State, Tokens
 from charrnn.models.mixture import Exponents
 from charrnn.models.ngram import NgramModel
-from charrnn.text.documents import Documents
+from charrnn.text.documents import Documents, systematic_sample
 
 MAX_POSITIONS = 40_000
 MAX_CELLS = 1 << 23
-"""N * V is at most about this: two float32 tables of that size are in memory."""
+"""N * K is at most about this: three float32 tables of that size are in memory."""
+BLOCK_CELLS = 1 << 20
+"""Of so many probabilities the candidates are chosen at a time."""
+CANDIDATES = 512
+"""A larger vocabulary is sampled."""
+GOLDEN = (math.sqrt(5) - 1) / 2
+"""Its multiples, modulo 1, are evenly spread however many there are."""
 PENALTY = 20.0
 """Weight of the quadratic penalty that pulls each length's exponents towards the common ones."""
 COMMON_PENALTY = 1e-3
@@ -93,21 +105,21 @@ class _Tables:
     """Both models' predictions, in the order of the text.
 
     Attributes:
-        network, ngram: (N, V) log-probabilities.
+        network, ngram: (N, K) log-probabilities of the candidates.
+        weights: (N, K) or (N, 1) logarithm of how many characters each candidate stands for.
         matched: (N,) how many characters of the context the n-gram model knows.
-        targets: (N,) the ids that follow.
+        targets: (N,) which candidate follows.
     """
 
     network: Tensor
     ngram: Tensor
+    weights: Tensor
     matched: Tensor
     targets: Tensor
 
     def part(self, which: slice | Tensor) -> _Tables:
         """These positions."""
-        return _Tables(
-            self.network[which], self.ngram[which], self.matched[which], self.targets[which]
-        )
+        return _Tables(*(getattr(self, each.name)[which] for each in fields(self)))
 
     def pooled(self) -> _Tables:
         """The same, as if all lengths of context were the same."""
@@ -125,7 +137,7 @@ class _Tables:
         of another.
         """
         shares = self._mixed(exponents).softmax(-1)
-        sides = torch.stack((self.network, self.ngram), 1)  # (N, 2, V)
+        sides = torch.stack((self.network, self.ngram), 1)  # (N, 2, K)
         means = torch.einsum("nsv,nv->ns", sides, shares)
         seen = sides.gather(2, self.targets[:, None, None].expand(-1, 2, 1))[..., 0]
         spread = (sides - means[..., None]) * shares.sqrt()[:, None]
@@ -135,9 +147,9 @@ class _Tables:
         return first, second.index_add_(0, self.matched, covariances)
 
     def _mixed(self, exponents: Tensor) -> Tensor:
-        """Logits (N, V)."""
+        """Logits (N, K)."""
         chosen = exponents[self.matched]  # (N, 2)
-        return self.network * chosen[:, :1] + self.ngram * chosen[:, 1:]
+        return self.network * chosen[:, :1] + self.ngram * chosen[:, 1:] + self.weights
 
 
 def _fit(tables: _Tables, lengths: int) -> Tensor:
@@ -171,7 +183,7 @@ def _minimise(start: Tensor, tables: _Tables, penalty: float) -> Tensor:
 
 
 def _tables(network: LanguageModel, ngram: NgramModel, documents: Documents) -> _Tables:
-    most = max(1, min(MAX_POSITIONS, MAX_CELLS // ngram.vocabulary_size))
+    most = min(MAX_POSITIONS, MAX_CELLS // min(CANDIDATES, ngram.vocabulary_size))
     sample = documents.subsample(most)
     pieces = zip(*_predictions(network, ngram, sample), strict=True)
     *columns, positions = (torch.from_numpy(np.concatenate(each)) for each in pieces)
@@ -183,6 +195,7 @@ def _predictions(
     network: LanguageModel, ngram: NgramModel, documents: Documents
 ) -> Iterator[tuple[Array, ...]]:
     """The columns of _Tables in pieces, and the positions that they belong to."""
+    size = max(1, BLOCK_CELLS // ngram.vocabulary_size)
     network_state: State = None
     ngram_state: State = None
     for window in windows(documents, ngram.vocabulary_size):
@@ -192,10 +205,40 @@ def _predictions(
         contexts, ngram_state = ngram.read(window.inputs, ngram_state)
         counted = contexts[window.counted]  # (N', L)
         positions = window.positions[window.counted]
-        yield (
-            predicted[window.counted],
-            ngram.predict(counted),
-            ngram.features(counted)[0],
-            documents.ids[positions].astype(np.int64),
-            positions,
-        )
+        targets = documents.ids[positions].astype(np.int64)
+        network_side = predicted[window.counted]
+        for at in range(0, len(targets), size):
+            rows = slice(at, at + size)
+            sides = network_side[rows], ngram.predict(counted[rows])
+            *tables, columns = _candidates(*sides, targets[rows], positions[rows])
+            yield *tables, ngram.features(counted[rows])[0], columns, positions[rows]
+
+
+def _candidates(
+    network: LogProbabilities, ngram: LogProbabilities, targets: Tokens, positions: Integers
+) -> tuple[Array, ...]:
+    """Some characters of each position, those that follow (N,) among them.
+
+    `network` and `ngram` are (N, V); `positions` (N,) choose different samples.
+
+    Returns:
+        their log-probabilities (N, K), twice; the logarithms of their weights (N, K) or (N, 1);
+        where among them the character is that follows (N,).
+    """
+    count, size = network.shape
+    if size <= CANDIDATES:
+        return network, ngram, np.zeros((count, 1), np.float32), targets
+    # One more is the character that follows, and one is for rounding up.
+    chances = np.exp(network, dtype=np.float64) + np.exp(ngram, dtype=np.float64)
+    chances = np.minimum(chances * ((CANDIDATES - 2) / 2), 1, out=chances)
+    chances[np.arange(count), targets] = 1
+    drawn = systematic_sample(chances, (positions * GOLDEN % 1)[:, None])
+    row, character = drawn.nonzero()
+    ranks = drawn.cumsum(axis=1) - 1
+    place = row, ranks[row, character]
+    tables = [np.zeros((count, CANDIDATES), np.float32) for _ in range(3)]
+    tables[2][:] = -np.inf  # an empty place
+    values = network[drawn], ngram[drawn], -np.log(chances[drawn])
+    for table, column in zip(tables, values, strict=True):
+        table[place] = column
+    return *tables, ranks[np.arange(count), targets]

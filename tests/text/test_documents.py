@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.text.documents import PIECE, Documents, apportion, documents_of
+from charrnn.text.documents import (
+    PIECE,
+    Documents,
+    apportion,
+    documents_of,
+    systematic_sample,
+)
 from charrnn.text.vocabulary import EOS
 
 
@@ -124,3 +130,27 @@ def test_a_subsample_has_two_corpora_in_proportion() -> None:
     assert found.lengths[0] == 20_000
     assert found.lengths[1:].tolist() == [1000] * 20
     assert abs(np.diff(found.starts[1:]) - 50_000).max() <= 1000
+
+
+@pytest.mark.parametrize(
+    ("chances", "offset", "drawn"),
+    [
+        ([0.5, 0.5, 0.5, 0.5], 0.0, [False, True, False, True]),
+        ([0.5, 0.5, 0.5, 0.5], 0.5, [True, False, True, False]),
+        ([1.0, 0.25, 1.0, 0.25], 0.3, [True, False, True, False]),
+        ([1.0, 0.25, 1.0, 0.25], 0.6, [True, False, True, True]),
+    ],
+)
+def test_a_systematic_sample_by_hand(
+    chances: list[float], offset: float, drawn: list[bool]
+) -> None:
+    assert systematic_sample(np.array(chances), offset).tolist() == drawn
+
+
+@given(st.lists(st.sampled_from([0.0, 0.1, 1 / 3, 0.5, 1.0]), min_size=1, max_size=20))
+def test_offsets_draw_each_member_as_often_as_its_chance(chances: list[float]) -> None:
+    offsets = ((np.arange(300) + 0.5) / 300)[:, None]
+    drawn = systematic_sample(np.tile(chances, (300, 1)), offsets)
+    np.testing.assert_allclose(drawn.mean(0), chances, atol=0.02)
+    assert drawn.sum(1).min() >= int(sum(chances)) - 1e-9
+    assert drawn.sum(1).max() <= sum(chances) + 1

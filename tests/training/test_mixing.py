@@ -173,6 +173,58 @@ def test_a_few_characters_are_enough(
     assert np.isfinite(fit.mixture)
 
 
+# --- large vocabularies
+
+LARGE = 120
+
+
+@pytest.fixture(scope="module")
+def large() -> Source:
+    """Few characters are frequent, many are rare."""
+    shares = 1 / np.arange(1, LARGE + 1 - FIRST)
+    random = np.random.default_rng(1)
+    shares = np.stack(
+        [random.permutation(shares * random.gamma(0.5, size=len(shares))) for _ in range(5)]
+    )
+    shares /= shares.sum(1, keepdims=True)
+    shares = np.pad(shares, ((0, 0), (FIRST, 0)))
+    return Source(shares[np.arange(LARGE * LARGE).reshape(LARGE, LARGE) % 5])
+
+
+@pytest.fixture(scope="module")
+def large_models(large: Source) -> tuple[TableModel, NgramModel]:
+    text = large.text(3_000, 1)
+    counts = np.full((LARGE, LARGE), 0.05)
+    np.add.at(counts, (text[:-1], text[1:]), 1)
+    network = TableModel((counts / counts.sum(1, keepdims=True)).tolist())
+    return network, NgramModel.build(large.text(3_000, 2), ORDER, LARGE)
+
+
+def test_a_sample_of_the_vocabulary_gives_the_same_fit(
+    monkeypatch: pytest.MonkeyPatch, large: Source, large_models: tuple[TableModel, NgramModel]
+) -> None:
+    documents = large.documents(3000, 3)
+    exact = fit_mixture(*large_models, documents)
+    monkeypatch.setattr(charrnn.training.mixing, "CANDIDATES", 48)
+    sampled = fit_mixture(*large_models, documents)
+    assert sampled.network == pytest.approx(exact.network, abs=1e-5)
+    assert sampled.ngram == pytest.approx(exact.ngram, abs=1e-5)
+    assert sampled.cross_validated == pytest.approx(exact.cross_validated, abs=1e-3)
+    assert np.abs(sampled.exponents - exact.exponents).max() < 0.02
+    together = loss(Mixture(*large_models, sampled.exponents), documents)
+    assert together == pytest.approx(exact.mixture, abs=1e-4)
+
+
+def test_the_positions_of_the_fit_do_not_depend_on_the_vocabulary(
+    monkeypatch: pytest.MonkeyPatch, large: Source, large_models: tuple[TableModel, NgramModel]
+) -> None:
+    monkeypatch.setattr(charrnn.training.mixing, "CANDIDATES", 20)
+    monkeypatch.setattr(charrnn.training.mixing, "MAX_CELLS", 20 * 500)
+    documents = large.documents(500, 3)
+    fit = fit_mixture(*large_models, documents)
+    assert fit.network == pytest.approx(loss(large_models[0], documents), abs=1e-5)
+
+
 # --- the command line
 
 
