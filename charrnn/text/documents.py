@@ -100,7 +100,8 @@ def systematic_sample(chances: npt.NDArray[np.float64], offset: Any) -> npt.NDAr
     sums = chances.cumsum(axis=-1) + offset
     marks = np.floor(sums, out=sums)
     first = np.floor(np.broadcast_to(offset, (*marks.shape[:-1], 1)))
-    return (np.diff(marks, axis=-1, prepend=first) > 0) | (chances == 1)
+    drawn: npt.NDArray[np.bool_] = np.diff(marks, axis=-1, prepend=first) > 0
+    return drawn | (chances == 1)
 
 
 def id_blocks(ids: Ids) -> Iterator[Ids]:
