@@ -101,7 +101,8 @@ def systematic_sample(chances: npt.NDArray[np.float64], offset: Any) -> npt.NDAr
     marks = np.floor(sums, out=sums)
     first = np.floor(np.broadcast_to(offset, (*marks.shape[:-1], 1)))
     drawn: npt.NDArray[np.bool_] = np.diff(marks, axis=-1, prepend=first) > 0
-    return drawn | (chances == 1)
+    drawn |= chances == 1
+    return drawn
 
 
 def id_blocks(ids: Ids) -> Iterator[Ids]:
