@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ def _history(training: Mapping[str, Any], width: int) -> str:
     values = [value for each in curves.values() for value in each]
     if not values:
         return ""
-    bars = min(MAX_BARS, width - 44) if shows_blocks() else 0
+    bars = min(MAX_BARS, width - 44) if shows_blocks(sys.stdout) else 0
     low, high = min(values), max(values)
     lines = []
     for name, each in curves.items():

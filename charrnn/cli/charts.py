@@ -38,6 +38,13 @@ def averaged(values: Sequence[float], count: int) -> list[float]:
     return [sum(group) / len(group) for group in groups]
 
 
+def resampled(values: Sequence[float], count: int) -> list[float]:
+    """Exactly `count` values, if there are any: means of neighbours, or the same ones repeated."""
+    if len(values) >= count or not values:
+        return averaged(values, count)
+    return [values[number * len(values) // count] for number in range(count)]
+
+
 def _eighths(value: float, most: int, low: float, high: float) -> int:
     """The height of a bar, in eighths of a line: 1 to `most`."""
     share = (value - low) / (high - low) if high > low else 0.0

@@ -48,7 +48,7 @@ def facts(rows: Sequence[tuple[str, str]], width: int) -> list[str]:
     for label, text in rows:
         indent = GAP if narrow else margin
         wrapped = [
-            part for line in text.split("\n") for part in _wrap(line, max(10, width - indent))
+            part for line in text.split("\n") for part in wrap(line, max(10, width - indent))
         ]
         if narrow:
             lines += [label, *(" " * indent + part for part in wrapped)]
@@ -84,7 +84,8 @@ def _pad(text: str, width: int, right: bool) -> str:
     return space + text if right else text + space
 
 
-def _wrap(line: str, width: int) -> list[str]:
+def wrap(line: str, width: int) -> list[str]:
+    """`line` in parts of at most `width` columns, broken at spaces unless some take two columns."""
     if display_width(line) == len(line):
         return textwrap.wrap(line, width, break_on_hyphens=False) or [""]
     parts = [""]

@@ -1,4 +1,4 @@
-"""Show the progress of training on stderr: a bar on a terminal, plain lines elsewhere.
+"""Show the progress of training on stderr: curves on a terminal, plain lines elsewhere.
 
 rich never interprets text from a model.
 """
@@ -6,6 +6,7 @@ rich never interprets text from a model.
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,20 +14,16 @@ from types import TracebackType
 from typing import Any
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.live import Live
 from rich.text import Text
 
-from charrnn.cli.terminal import note, one_line, visible
+from charrnn.cli.dashboard import Dashboard
+from charrnn.cli.layout import wrap
+from charrnn.cli.terminal import has_cursor, note, one_line, shows_blocks, visible
 from charrnn.training.events import (
     DoneEvent,
     Event,
+    InterruptedEvent,
     NetworkStartEvent,
     SampleEvent,
     StartEvent,
@@ -40,7 +37,7 @@ PLAIN_SECONDS = 5.0
 
 
 class TrainingDisplay:
-    """Shows a run's events: a bar on a terminal, plain lines elsewhere.
+    """Shows a run's events: a dashboard on a terminal, plain lines elsewhere.
 
     Args:
         raw: leave control characters in live samples as they are.
@@ -49,8 +46,8 @@ class TrainingDisplay:
     def __init__(self, raw: bool = False) -> None:
         self._console = Console(stderr=True, highlight=False, emoji=False, markup=False)
         self._raw = raw
-        self._progress: Progress | None = None
-        self._task: Any = None
+        self._live: Live | None = None
+        self._dashboard: Dashboard | None = None
         self._last_line = 0.0
         self._validation = ""
         self._handlers: dict[type, Callable[[Any], None]] = {
@@ -61,6 +58,7 @@ class TrainingDisplay:
             SampleEvent: self._show_sample,
             WarningEvent: self._show_warning,
             DoneEvent: self._show_done,
+            InterruptedEvent: self._show_interrupted,
         }
 
     def __enter__(self) -> TrainingDisplay:
@@ -81,16 +79,30 @@ class TrainingDisplay:
             show(event)
 
     def _stop(self) -> None:
-        progress, self._progress = self._progress, None
-        if progress is not None:
+        live, self._live = self._live, None
+        self._dashboard = None
+        if live is not None:
             with suppress(OSError):  # a closed terminal must not hide why a run ends
-                progress.stop()
+                live.stop()
 
     def _print(self, message: str) -> None:
-        if self._progress is None:
-            note(message)
+        if self._live is None:
+            self._note(message)
         else:
             self._console.print(Text(one_line(message)))
+
+    def _note(self, message: str) -> None:
+        """Write a line; on a terminal, broken between words."""
+        fitting = has_cursor(sys.stderr)
+        for line in wrap(one_line(message), self._console.width) if fitting else [message]:
+            note(line)
+
+    def _draw(self) -> None:
+        if self._live is not None and self._dashboard is not None:
+            frame = self._dashboard.frame(self._console.width, self._console.height)
+            text = Text(no_wrap=True, overflow="crop", end="")
+            text.append_text(Text("\n").join(Text(line, style) for line, style in frame))
+            self._live.update(text, refresh=True)
 
     def _show_start(self, event: StartEvent) -> None:
         self._print_corpus("training", event, event.device)
@@ -111,8 +123,8 @@ class TrainingDisplay:
                 f"{event.ngram_nats_per_character:.4f} nats per character on the held-out text"
             )
         self._print_repeat_flags(event)
-        if self._console.is_terminal and not self._console.is_dumb_terminal:
-            self._start_bar(event.steps)
+        if has_cursor(sys.stderr):
+            self._start_live(event)
 
     def _print_corpus(self, verb: str, event: StartEvent, machine: str) -> None:
         self._print(
@@ -121,40 +133,43 @@ class TrainingDisplay:
         )
 
     def _print_repeat_flags(self, event: StartEvent) -> None:
-        self._print(f"to repeat: {event.flags}")
+        if not has_cursor(sys.stderr):  # there, `info` shows them when they are wanted
+            self._print(f"to repeat: {event.flags}")
         if event.unknown_characters:
             self._print(f"{event.unknown_characters:,} rare characters count as unknown")
 
-    def _start_bar(self, steps: int) -> None:
-        self._progress = Progress(
-            BarColumn(bar_width=None),
-            TaskProgressColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[figures]}", markup=False),
+    def _start_live(self, event: NetworkStartEvent) -> None:
+        blocks = shows_blocks(sys.stderr)
+        self._dashboard = Dashboard(event.step, event.steps, blocks, self._raw)
+        self._live = Live(
             console=self._console,
+            auto_refresh=False,
             transient=True,
             redirect_stdout=False,
             redirect_stderr=False,
+            vertical_overflow="crop",
         )
-        self._task = self._progress.add_task("", total=steps, figures="")
-        self._progress.start()
+        self._live.start()
+        self._draw()
 
     def _show_step(self, event: StepEvent) -> None:
-        figures = (
-            f"{event.nats_per_character:.3f} nats{self._validation}  "
-            f"{event.characters_per_second:,.0f} char/s  "
-            f"|g| {event.gradient_norm:.2f}  rate {event.rate:.1e}"
-        )
-        if self._progress is not None:
-            self._progress.update(
-                self._task, completed=event.step, total=event.steps, figures=figures
-            )
+        if self._dashboard is not None:
+            self._dashboard.add_step(event)
+            self._draw()
         elif time.monotonic() - self._last_line >= PLAIN_SECONDS:
             self._last_line = time.monotonic()
-            note(f"step {event.step:,}/{event.steps:,}  {event.seconds:.0f} s  {figures}")
+            note(
+                f"step {event.step:,}/{event.steps:,}  {event.seconds:.0f} s  "
+                f"{event.nats_per_character:.3f} nats{self._validation}  "
+                f"{event.characters_per_second:,.0f} char/s  "
+                f"|g| {event.gradient_norm:.2f}  rate {event.rate:.1e}"
+            )
 
     def _show_validation(self, event: ValidationEvent) -> None:
+        if self._dashboard is not None:
+            self._dashboard.add_validation(event)
+            self._draw()
+            return
         loss = event.nats_per_character
         if loss is None:
             return
@@ -165,22 +180,36 @@ class TrainingDisplay:
         )
 
     def _show_sample(self, event: SampleEvent) -> None:
+        if self._dashboard is not None:
+            self._dashboard.add_sample(event)
+            self._draw()
+            return
         text = event.text if self._raw else visible(event.text)
         lines = ["  | " + line for line in text.split("\n")]
-        if self._progress is None:
-            self._console.file.write("\n".join(lines) + "\n")
-            self._console.file.flush()
-        else:
-            self._console.print(Text("\n".join(lines), style="dim"))
+        self._console.file.write("\n".join(lines) + "\n")
+        self._console.file.flush()
+
+    def _show_interrupted(self, event: InterruptedEvent) -> None:
+        self._stop()
 
     def _show_warning(self, event: WarningEvent) -> None:
         self._print(f"warning: {event.message}")
 
     def _show_done(self, event: DoneEvent) -> None:
         self._stop()
-        best = event.nats_per_character
-        reached = "" if best is None else (
-            f"validation {best:.4f} nats ({best / math.log(2):.4f} bits) per character at step "
-            f"{event.best_step:,}; "
-        )
-        note(f"done in {event.seconds:.1f} s: {reached}model in {event.checkpoint}")
+        self._note(f"done in {event.seconds:.1f} s: {_reached(event)}model in {event.checkpoint}")
+
+
+def _reached(event: DoneEvent) -> str:
+    """The figure of the saved model; of a mixture also those of its parts, as shown before."""
+    best, network = event.nats_per_character, event.network_nats_per_character
+    if best is None:
+        return ""
+    figure = f"validation {best:.4f} nats ({best / math.log(2):.4f} bits) per character"
+    step = f"at step {event.best_step:,}"
+    if network is None or network == best:
+        return f"{figure} {step}; " if event.best_step else f"{figure}; "
+    return (
+        f"{figure}, network and n-gram model together; network alone {network:.4f} {step}, "
+        f"n-gram model alone {event.ngram_nats_per_character or math.nan:.4f}; "
+    )

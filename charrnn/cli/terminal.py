@@ -142,10 +142,10 @@ def has_colours(stream: TextIO | None) -> bool:
     return bool(os.environ.get("FORCE_COLOR")) or has_cursor(stream)
 
 
-def shows_blocks() -> bool:
-    """Whether stdout can show block characters."""
+def shows_blocks(stream: TextIO | None) -> bool:
+    """Whether the encoding of `stream` has block characters."""
     try:
-        "▁█".encode(getattr(sys.stdout, "encoding", None) or "ascii")
+        "▁█━─".encode(getattr(stream, "encoding", None) or "ascii")
     except (UnicodeEncodeError, LookupError):
         return False
     return True

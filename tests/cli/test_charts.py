@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from charrnn.cli.charts import averaged, curve, sparkline
+from charrnn.cli.charts import averaged, curve, resampled, sparkline
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,9 @@ def test_many_values_are_averaged() -> None:
     assert averaged([1, 3, 5, 7, 9, 11], 3) == [2, 6, 10]
     assert averaged([1, 2], 3) == [1, 2]
     assert len(averaged(list(range(1000)), 7)) == 7
+
+
+def test_few_values_are_repeated() -> None:
+    assert resampled([1, 2, 3], 7) == [1, 1, 1, 2, 2, 3, 3]
+    assert resampled([1, 3], 1) == [2]
+    assert resampled([], 5) == []

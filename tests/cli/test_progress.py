@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from charrnn.cli.dashboard import HINT
 from charrnn.cli.progress import TrainingDisplay
 from charrnn.training.events import (
     CheckpointEvent,
@@ -18,6 +19,9 @@ from charrnn.training.events import (
     WarningEvent,
 )
 from charrnn.training.settings import DEFAULTS
+from tests.cli.screen import Screen
+from tests.conftest import Command
+from tests.faults.support import on_terminal
 from tests.support import QUICK, Trained
 
 START = NetworkStartEvent(
@@ -81,7 +85,7 @@ def test_an_event_with_nothing_to_show_shows_nothing(capsys: pytest.CaptureFixtu
     assert capsys.readouterr().err == ""
 
 
-def on_a_terminal(*arguments: str) -> tuple[str, str, int]:
+def on_a_terminal(*arguments: str, columns: int = 120) -> tuple[str, str, int]:
     """stdout and stderr, both terminals of their own, and the exit status."""
     parent_side, child_side = zip(os.openpty(), os.openpty(), strict=True)
     process = subprocess.Popen(
@@ -89,7 +93,7 @@ def on_a_terminal(*arguments: str) -> tuple[str, str, int]:
         stdin=subprocess.DEVNULL,
         stdout=child_side[0],
         stderr=child_side[1],
-        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "120"},
+        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": str(columns), "LINES": "24"},
     )
     for descriptor in child_side:
         os.close(descriptor)
@@ -109,12 +113,68 @@ def on_a_terminal(*arguments: str) -> tuple[str, str, int]:
     return texts[1], texts[0], process.wait()
 
 
-def test_training_shows_a_bar_on_a_terminal(prose_model: Trained) -> None:
-    out, err, status = on_a_terminal(
-        *("train", str(prose_model.corpus), "-o", "run", *QUICK, "--steps", "60")
+def test_a_mixture_is_told_from_its_network(capsys: pytest.CaptureFixture[str]) -> None:
+    shown(DoneEvent("run", 100, 50, 1.5, 12.34, 1.75, 1.625))
+    assert capsys.readouterr().err == (
+        "done in 12.3 s: validation 1.5000 nats (2.1640 bits) per character, network and n-gram "
+        "model together; network alone 1.7500 at step 50, n-gram model alone 1.6250; model in run\n"
     )
+
+
+def test_an_ngram_model_alone_has_one_figure(capsys: pytest.CaptureFixture[str]) -> None:
+    shown(DoneEvent("run", 0, 0, 1.5, 0.5, ngram_nats_per_character=1.5))
+    assert capsys.readouterr().err == (
+        "done in 0.5 s: validation 1.5000 nats (2.1640 bits) per character; model in run\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("TERM", "dumb"), ("TERM", "unknown")], ids=["dumb", "unknown"]
+)
+def test_a_terminal_without_a_cursor_gets_plain_lines(
+    variable: str, value: str, prose_model: Trained
+) -> None:
+    arguments = ("train", prose_model.corpus, "-o", "run", *QUICK, "--steps", "20")
+    status, seen = on_terminal(*arguments, env={variable: value})
+    assert status == 0
+    assert "\x1b" not in seen
+    assert "step 20: training" in seen
+    assert "to repeat: " in seen
+
+
+def test_a_pipe_gets_plain_lines_even_if_colours_are_forced(
+    prose_model: Trained, run_charrnn: Command
+) -> None:
+    arguments = ("train", prose_model.corpus, "-o", "run", *QUICK, "--steps", "20")
+    result = run_charrnn(*arguments, env={"FORCE_COLOR": "1"})
+    assert result.status == 0
+    assert "\x1b" not in result.err
+    assert "step 20: training" in result.err
+
+
+@pytest.mark.fault(30)
+def test_after_ctrl_c_the_dashboard_is_gone(prose_model: Trained) -> None:
+    arguments = ("train", prose_model.corpus, "-o", "run", *QUICK, "--steps", "1000000")
+    status, seen = on_terminal(*arguments, press="\x03", after="char/s", columns=60)
+    assert status == 130
+    screen = Screen(60)
+    screen.feed(seen)
+    assert not any("━" in line or HINT in line for line in screen.lines)
+    assert screen.lines[-1].startswith("saved in run; ") or "saved in run" in " ".join(screen.lines)
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_training_shows_curves_on_a_terminal(columns: int, prose_model: Trained) -> None:
+    arguments = ("train", str(prose_model.corpus), "-o", "run", *QUICK, "--steps", "60")
+    out, err, status = on_a_terminal(*arguments, columns=columns)
     assert (status, out) == (0, "")
     assert "\x1b[" in err
-    assert "60" in err
+    for expected in (" left  ", "━", "the network's loss, nats per character"[: columns - 2], "█"):
+        assert expected in err
+    assert "  | " in err
+    assert "to repeat" not in err
     assert "done in " in err
-    assert "validation " in err
+    screen = Screen(columns)
+    screen.feed(err)
+    assert not any("━" in line for line in screen.lines)
+    assert "together; network alone" in " ".join("".join(screen.lines[-6:]).split())

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.storage.tensor_file import METADATA_KEY, NO_DIGEST, SEAL
+from tests.faults.foreground import CONTROL
 from tests.support import REPOSITORY, Result, later_wins
 
 TINY = (
@@ -189,16 +190,31 @@ def no_traceback(result: Result) -> Result:
 
 
 def on_terminal(
-    *arguments: str | Path, env: Mapping[str, str] | None = None, seconds: float = PATIENCE
+    *arguments: str | Path,
+    env: Mapping[str, str] | None = None,
+    seconds: float = PATIENCE,
+    columns: int = 200,
+    press: str = "",
+    after: str = "",
 ) -> tuple[int, str]:
-    """Run the command line on a pseudo-terminal of its own: its status and what is shown."""
+    """Run the command line on a pseudo-terminal of its own: its status and what is shown.
+
+    Args:
+        arguments: of the command line.
+        env: variables in addition to those of this process.
+        seconds: that it may take.
+        columns: of the terminal.
+        press: keys to press,
+        after: once this has been shown.
+    """
     master, slave = pty.openpty()
+    control = {CONTROL: "1"} if press else {}
     process = subprocess.Popen(
         [*FOREGROUND, *later_wins(arguments)],
         stdin=slave,
         stdout=slave,
         stderr=slave,
-        env={**os.environ, "TERM": "xterm", "COLUMNS": "200", **(env or {})},
+        env={**os.environ, "TERM": "xterm", "COLUMNS": str(columns), **control, **(env or {})},
         start_new_session=True,
     )
     os.close(slave)
@@ -212,6 +228,9 @@ def on_terminal(
         if not block:
             break
         shown += block
+        if press and after.encode() in shown:
+            os.write(master, press.encode())
+            press = ""
     os.close(master)
     return process.wait(seconds), shown.decode()
 
