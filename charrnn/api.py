@@ -237,7 +237,12 @@ class TrainedModel:
         names = [str(name) for name in _list_of("files", (str, Path), corpora)]
         reading = Reading(self.checkpoint.lines, encoding, errors)
         corpus = load_corpus(names, reading, vocabulary=self.vocabulary)
-        return evaluate_documents(self.model, corpus.documents())
+        scores = [evaluate_documents(self.model, part) for part in corpus.parts()]
+        return Score(
+            sum(score.log_probability for score in scores),
+            sum(score.characters for score in scores),
+            sum(score.unknown_characters for score in scores),
+        )
 
     def training_text(
         self, corpus: str | None = None, encoding: str | None = None, errors: str | None = None

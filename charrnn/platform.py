@@ -14,11 +14,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+Fingerprint: TypeAlias = tuple[int, int, int, int, int]
+"""Size, time of modification, time of change (both in ns), inode and device of a file."""
 HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)  # Windows has none
 EXIT_STATUS = {
     number: 128 + number for number in (signal.SIGINT, signal.SIGTERM, HANGUP) if number is not None
@@ -126,6 +128,19 @@ def lock_shared(descriptor: int) -> None:
         import fcntl
 
         fcntl.flock(descriptor, fcntl.LOCK_SH)
+
+
+def fingerprint(status: os.stat_result) -> Fingerprint | None:
+    """What differs whenever a file has changed: size, times, number and device.
+
+    Restoring the time of modification changes the time of the last change of the status (ctime).
+    Windows has none; the result is None there.
+    """
+    if os.name != "posix":
+        return None
+    return (
+        status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev
+    )
 
 
 def keep_freed_memory() -> None:

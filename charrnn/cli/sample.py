@@ -25,6 +25,7 @@ from charrnn.errors import SettingsError
 from charrnn.inference.novelty import Novelty, measure_novelty
 from charrnn.inference.strategies import Value, check_decoding
 from charrnn.inference.texts import Sample
+from charrnn.text.decoding import decode
 from charrnn.text.reading import ERRORS, Source
 
 GROUPS = {
@@ -181,7 +182,6 @@ def _read_prime(prime: str, prime_file: str | None) -> str:
         return prime
     source = Source(name)
     try:
-        blocks = [block.tobytes().decode("utf-32-le") for block in source.code_points("utf-8")]
+        return "".join(decode(source.blocks(), source.name, "utf-8"))
     finally:
         source.close()
-    return "".join(blocks)

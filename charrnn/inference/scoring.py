@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from charrnn.arrays import Integers
 from charrnn.models.interface import LanguageModel, State
+from charrnn.platform import release_pages
 from charrnn.text.documents import Documents
 from charrnn.text.vocabulary import EOS, UNK
 
@@ -168,6 +169,7 @@ def windows(documents: Documents, vocabulary_size: int) -> Iterator[Window]:
     rows = max(1, min(MAX_ROWS, MAX_CELLS // vocabulary_size))
     for at in range(0, len(order), rows):
         yield from _read_group(documents, segments.take(order[at : at + rows]), vocabulary_size)
+        release_pages(documents.ids)
 
 
 @dataclass(frozen=True)

@@ -7,26 +7,44 @@ normalised in any way.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from typing import TypeAlias
 
-from charrnn.errors import CorpusError
-from charrnn.text.cache import cache_key, read_cache, write_cache
-from charrnn.text.documents import Documents, Ids, count_id, documents_of
-from charrnn.text.reading import END, Reading, Source, code_point_blocks, find_sources
+import numpy as np
+
+from charrnn.arrays import Integers
+from charrnn.errors import CorpusError, VocabularyError
+from charrnn.text.array_file import ArrayFile, ArrayWriter
+from charrnn.text.cache import cache_key, read_entry, write_entry
+from charrnn.text.decoding import Codes
+from charrnn.text.documents import Documents, Ids, documents_of
+from charrnn.text.encoding import Encoder
+from charrnn.text.reading import END, Reading, Source, find_sources, text_blocks
+from charrnn.text.seen import Question
 from charrnn.text.splitting import Split, split_files, split_lines
 from charrnn.text.vocabulary import (
     EOS,
-    UNK,
-    CodePoints,
+    MAX_CHARACTERS,
     Vocabulary,
     count_code_points,
+    find_code_points,
     vocabulary_of_counts,
 )
 
 MAX_NAMES = 3
 """At most this many texts are named in an error."""
+PART = 1 << 22
+"""Ids; where documents begin and end is in memory for so many at once."""
+READ_ONCE = 1 << 25
+"""Bytes; a longer text is read again to encode it, which is faster than a copy on a disk."""
+OVERHEAD = 1 << 20
+"""Bytes of an entry besides ids and ends, at most."""
+
+OnRead: TypeAlias = Callable[[int, int], None]
+"""Called while a text is read, with the bytes that are done and all that are to be done."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +57,10 @@ class Corpus:
         reading: how the text was read.
         digest: SHA-256 of the bytes read and of how they were read.
         names: the files and directories that were given.
+        document_count: D.
+        ends: (D,) the position after each document's EOS; None if the documents are lines, of
+            which there may be too many.
+        unknown_characters: how many characters are not in the vocabulary.
     """
 
     ids: Ids
@@ -46,25 +68,40 @@ class Corpus:
     reading: Reading
     digest: str
     names: tuple[str, ...]
-
-    @cached_property
-    def characters(self) -> int:
-        """How many characters the corpus has, EOS not counted."""
-        return len(self.ids) - count_id(self.ids, EOS)
+    document_count: int
+    ends: Integers | None
+    unknown_characters: int
 
     @property
-    def unknown_characters(self) -> int:
-        """How many of them are not in the vocabulary."""
-        return count_id(self.ids, UNK)
+    def characters(self) -> int:
+        """How many characters the corpus has, EOS not counted."""
+        return len(self.ids) - self.document_count
 
     def documents(self) -> Documents:
         """All documents, to be predicted; EOS is predicted too if lines are documents."""
-        return documents_of([self.ids], self.reading.lines)
+        if self.ends is None:
+            return documents_of([self.ids], with_eos=True)
+        starts = np.concatenate([[0], self.ends[:-1]])
+        return Documents(self.ids, starts, self.ends - 1 - starts)
+
+    def parts(self) -> Iterator[Documents]:
+        """The documents that `documents` gives, in several parts if they are many lines."""
+        if self.ends is not None:
+            yield self.documents()
+            return
+        start = 0
+        while start < len(self.ids):
+            size = PART
+            while (length := _last_end(self.ids[start : start + size])) == 0:  # a long line
+                size *= 2
+            yield documents_of([self.ids[start : start + length]], with_eos=True)
+            start += length
 
     def split(self, fraction: float, seed: int) -> Split:
         """Split into training text and about `fraction` held out, drawn by `seed` where needed."""
-        split = split_lines if self.reading.lines else split_files
-        return split(self.ids, fraction, seed)
+        if self.ends is None:
+            return split_lines(self.ids, fraction, seed, self.document_count)
+        return split_files(self.ids, fraction, seed, self.ends)
 
 
 def load_corpus(
@@ -72,63 +109,173 @@ def load_corpus(
     reading: Reading,
     min_count: int = 1,
     vocabulary: Vocabulary | None = None,
+    on_read: OnRead | None = None,
 ) -> Corpus:
     """Read and encode the corpora `names`, or take them from the cache.
+
+    Files whose status is that of an earlier reading are not read again.
 
     Args:
         names: files, directories, or `-`. Each file is a document, named itself or not.
         reading: how to read them.
         min_count: characters rarer than this become UNK; ignored if a vocabulary is given.
         vocabulary: to encode with; None for the corpus's own.
+        on_read: called while texts are read.
 
     Raises:
         CorpusError: a text is missing, empty or badly encoded.
         VocabularyError: there are no characters to learn, or too many.
     """
-    sources = find_sources(names)
-    try:
-        digest = _digest(sources, reading)
-        key = cache_key(digest, min_count, vocabulary)
-        encoded = read_cache(key) or _encode(sources, reading, min_count, vocabulary, key)
-        ids, found = encoded
-        return Corpus(ids, found, reading, digest, tuple(names))
-    finally:
-        for source in sources:
-            source.close()
+    opened = time.time_ns()
+    with ExitStack() as stack:
+        sources = [stack.enter_context(closing(source)) for source in find_sources(names)]
+        question = Question.about(sources, opened, reading, min_count, vocabulary)
+        key = question.answer()
+        found = None if key is None else _find(key)
+        if found is None:
+            found = _Reader(sources, reading, min_count, vocabulary, on_read).load()
+            question.remember(found.key)
+        return Corpus(
+            found.ids, found.vocabulary, reading, found.digest, tuple(names),
+            found.documents, found.ends, found.unknown,
+        )
+
+
+def _last_end(ids: Ids) -> int:
+    """The position after the last EOS in `ids`; 0 if there is none."""
+    ends = ids[::-1] == EOS
+    return len(ids) - int(ends.argmax()) if ends.any() else 0
 
 
 def find_encoded(digest: str, min_count: int) -> Ids | None:
     """The ids of the corpus with this digest, held-out text included, if still in the cache."""
-    found = read_cache(cache_key(digest, min_count, None))
-    return None if found is None else found[0]
+    found = _find(cache_key(digest, min_count, None))
+    return None if found is None else found.ids
 
 
-def _digest(sources: Sequence[Source], reading: Reading) -> str:
-    whole = hashlib.sha256(f"{reading.lines} {reading.encoding} {reading.errors}".encode())
-    whole.update(b"part")
-    for source in sources:
-        whole.update(bytes.fromhex(source.digest()))
-    return whole.hexdigest()
+@dataclass(frozen=True)
+class _Encoded:
+    """An entry of the cache; attributes as in `Corpus`."""
+
+    key: str
+    ids: Ids
+    ends: Integers | None
+    vocabulary: Vocabulary
+    digest: str
+    documents: int
+    unknown: int
+
+    @classmethod
+    def of(cls, entry: ArrayFile) -> _Encoded:
+        """The contents of an entry; it raises LookupError and the like if it is not one."""
+        facts = entry.facts
+        vocabulary = Vocabulary(tuple(facts["code_points"]))
+        ids, ends = entry.arrays["ids"], entry.arrays.get("ends")
+        documents, unknown = int(facts["documents"]), int(facts["unknown"])
+        if ids.dtype != vocabulary.dtype or not 0 < documents <= len(ids):
+            raise ValueError("contradictory entry")
+        if ends is not None and (len(ends) != documents or ends[-1] != len(ids)):
+            raise ValueError("contradictory ends")
+        return cls(facts["key"], ids, ends, vocabulary, facts["digest"], documents, unknown)
 
 
-def _encode(
-    sources: Sequence[Source],
-    reading: Reading,
-    min_count: int,
-    vocabulary: Vocabulary | None,
-    key: str,
-) -> tuple[Ids, Vocabulary]:
-    counts = count_code_points(_blocks(sources, reading))
-    if not counts[:END].any():
-        named = ", ".join(source.name for source in sources[:MAX_NAMES])
-        verb = "is" if len(sources) == 1 else "are"
-        raise CorpusError(f"{named} {verb} empty; a corpus needs text")
-    if vocabulary is None:
-        vocabulary = vocabulary_of_counts(counts[:END], min_count)
-    keep = not any(source.spooled for source in sources)
-    length = int(counts.sum())
-    return write_cache(key, _blocks(sources, reading), length, vocabulary, keep), vocabulary
+def _find(key: str) -> _Encoded | None:
+    entry = read_entry(key)
+    with suppress(ValueError, LookupError, TypeError, VocabularyError):
+        return None if entry is None else _Encoded.of(entry)
+    return None
 
 
-def _blocks(sources: Sequence[Source], reading: Reading) -> Iterator[CodePoints]:
-    return (block for source in sources for block in code_point_blocks(source, reading))
+class _Reader:
+    """Reads, counts and encodes texts that are not in the cache.
+
+    A text of at most READ_ONCE bytes is held in memory between counting and encoding.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        reading: Reading,
+        min_count: int,
+        vocabulary: Vocabulary | None,
+        on_read: OnRead | None,
+    ) -> None:
+        self._sources = sources
+        self._reading = reading
+        self._min_count = min_count
+        self._given = vocabulary
+        self._on_read = on_read
+        self._bytes = sum(source.length for source in sources)
+        self._done = 0
+        self._held: list[Codes] | None = None
+        if self._bytes <= READ_ONCE:
+            self._held = list(self._blocks())
+
+    def _blocks(self) -> Iterable[Codes]:
+        if self._held is not None:
+            return self._held
+        return text_blocks(self._sources, self._reading, self._report)
+
+    def _report(self, read: int) -> None:
+        self._done += read
+        if self._on_read is not None:
+            passes = 1 if self._held is not None or self._given is not None else 2
+            self._on_read(self._done, passes * self._bytes)
+
+    def load(self) -> _Encoded:
+        """The texts, encoded."""
+        vocabulary = self._given or self._count()
+        known = self._key() if self._held is not None or self._given is None else None
+        return (_find(known) if known else None) or self._encode(vocabulary)
+
+    def _count(self) -> Vocabulary:
+        """The vocabulary of the texts."""
+        counts = find_code_points(self._blocks()) if self._min_count == 1 else None
+        if counts is None or counts.sum() > MAX_CHARACTERS:  # which are rare enough to drop?
+            counts = count_code_points(self._blocks())
+        counts[self._reading.end] = 0
+        if not counts.any():
+            raise self._empty()
+        return vocabulary_of_counts(counts[:END], self._min_count)
+
+    def _empty(self) -> CorpusError:
+        named = ", ".join(source.name for source in self._sources[:MAX_NAMES])
+        verb = "is" if len(self._sources) == 1 else "are"
+        return CorpusError(f"{named} {verb} empty; a corpus needs text")
+
+    def _encode(self, vocabulary: Vocabulary) -> _Encoded:
+        def write(writer: ArrayWriter) -> str:
+            complete = self._given is None and self._min_count == 1
+            encoder = Encoder(vocabulary, self._reading.end, not self._reading.lines, complete)
+            writer.add("ids", encoder.encode(self._blocks()), vocabulary.dtype)
+            if encoder.documents == 0:
+                raise self._empty()
+            if encoder.lists_ends:
+                writer.add("ends", [encoder.listed_ends()], np.int64)
+            key = self._key()
+            writer.finish(
+                {
+                    "key": key,
+                    "digest": self._digest(),
+                    "code_points": vocabulary.code_points,
+                    "documents": encoder.documents,
+                    "unknown": encoder.unknown,
+                }
+            )
+            return key
+
+        most = self._bytes + len(self._sources) + 1  # characters and ends
+        size = most * np.dtype(vocabulary.dtype).itemsize + 8 * len(self._sources) + OVERHEAD
+        keep = not any(source.spooled for source in self._sources)
+        return _Encoded.of(write_entry(write, size, keep))
+
+    def _key(self) -> str:
+        return cache_key(self._digest(), self._min_count, self._given)
+
+    def _digest(self) -> str:
+        reading = self._reading
+        whole = hashlib.sha256(f"{reading.lines} {reading.encoding} {reading.errors}".encode())
+        whole.update(b"part")
+        for source in self._sources:
+            whole.update(bytes.fromhex(source.digest()))
+        return whole.hexdigest()

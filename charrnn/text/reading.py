@@ -1,7 +1,7 @@
-"""Read files, directories and standard input as code points, with END after each document.
+"""Read files, directories and standard input as code points, with an end after each document.
 
-Knows encodings, lines and what kind of file a name stands for; nothing of ids or vocabularies.
-Everything is streamed: memory does not grow with the text.
+Knows what kind of file a name stands for; nothing of ids or vocabularies. Everything is streamed:
+memory does not grow with the text.
 """
 
 from __future__ import annotations
@@ -12,31 +12,24 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
+from charrnn import platform
 from charrnn.errors import CorpusError
 from charrnn.storage.files import explain
-from charrnn.text.vocabulary import CodePoints, code_points
+from charrnn.text.decoding import NEWLINE, Codes, decode, decode_codes, ended_lines
 
-BLOCK = 1 << 20
+BLOCK = 1 << 18
+"""Bytes read at a time: small blocks are more often of ASCII alone."""
 END = 0x110000
 """Stands for the end of a document in a stream of code points: no character has this value."""
 STDIN = "standard input"
-CARRIAGE_RETURN, NEWLINE = 0x0D, 0x0A
-BYTE_ORDER_MARKS = (  # the longer first: UTF-32's little-endian mark begins with UTF-16's
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 REMEDY = "name a text file, a directory of *.txt files, or - for standard input"
 ERRORS = ("strict", "replace")
 """Refuse bytes that are not text, or replace them by U+FFFD."""
@@ -69,6 +62,11 @@ class Reading:
                 f"unknown encoding {self.encoding!r}; try utf-8, utf-16, latin-1 or cp1252"
             ) from None
 
+    @property
+    def end(self) -> int:
+        """What stands for the end of a document in a stream of code points."""
+        return NEWLINE if self.lines else END
+
 
 class Source:
     """One text's bytes, which can be read more than once.
@@ -86,7 +84,8 @@ class Source:
         self._digest: str | None = None
         self._spool: BinaryIO | None = None
         with self._naming_source():
-            self._length = self._prepare(name)
+            self._status = self._prepare(name)
+        self.length = self._status.st_size
 
     @contextmanager
     def _naming_source(self) -> Iterator[None]:
@@ -95,20 +94,25 @@ class Source:
         except OSError as error:
             raise CorpusError(f"cannot read {self.name}: {explain(error)}; {REMEDY}") from None
 
-    def _prepare(self, name: str) -> int:
-        """Spool a text that can be read only once; return its length in bytes."""
+    def _prepare(self, name: str) -> os.stat_result:
+        """Spool a text that can be read only once; return the status of the file to read."""
         if name == "-":
             self._spool = _spool(standard_input())
-            return self._spool.tell()
+            return os.fstat(self._spool.fileno())
         kind = os.stat(name)
         if stat.S_ISFIFO(kind.st_mode):
             with open(name, "rb") as pipe:
                 self._spool = _spool(pipe)
-            return self._spool.tell()
+            return os.fstat(self._spool.fileno())
         if not stat.S_ISREG(kind.st_mode):
             raise OSError(None, "neither a text file nor a pipe")
         with open(name, "rb") as file:
-            return os.fstat(file.fileno()).st_size
+            return os.fstat(file.fileno())
+
+    @property
+    def fingerprint(self) -> platform.Fingerprint | None:
+        """What differs whenever the file has changed; None if it is a pipe, or nothing would."""
+        return None if self.spooled else platform.fingerprint(self._status)
 
     @property
     def spooled(self) -> bool:
@@ -121,17 +125,21 @@ class Source:
             self._spool.close()
 
     def blocks(self) -> Iterator[bytes]:
-        """Its bytes from the beginning, in blocks."""
+        """Its bytes from the beginning, in blocks.
+
+        Raises:
+            CorpusError: it shrank or changed while it was read, or since it was read before.
+        """
         with ExitStack() as stack:
             file = self._spool
             if file is None:
                 with self._naming_source():
-                    file = stack.enter_context(open(self._path, "rb"))
+                    file = stack.enter_context(open(self._path, "rb", buffering=0))
             file.seek(0)
             yield from self._checked(file)
 
     def _checked(self, file: BinaryIO) -> Iterator[bytes]:
-        rest = self._length
+        rest = self.length
         digest = hashlib.sha256()
         while rest and (block := file.read(min(rest, BLOCK))):
             rest -= len(block)
@@ -139,9 +147,14 @@ class Source:
             yield block
         if rest:
             raise CorpusError(f"{self.name} shrank while it was read; run the command again")
-        if self._digest not in {None, digest.hexdigest()}:
+        if self._digest not in {None, digest.hexdigest()} or self._was_written(file):
             raise CorpusError(f"{self.name} changed while it was read; run the command again")
         self._digest = digest.hexdigest()
+
+    def _was_written(self, file: BinaryIO) -> bool:
+        """Whether the file was written since its length was taken, but not to make it longer."""
+        now = os.fstat(file.fileno())
+        return now.st_mtime_ns != self._status.st_mtime_ns and now.st_size <= self.length
 
     def digest(self) -> str:
         """SHA-256 of its bytes."""
@@ -150,65 +163,6 @@ class Source:
                 pass
         assert self._digest is not None
         return self._digest
-
-    def code_points(self, encoding: str, errors: str = "strict") -> Iterator[CodePoints]:
-        """Its characters from the beginning, in blocks.
-
-        Raises:
-            CorpusError: the bytes are not text in that encoding; gives the byte's offset.
-        """
-        for text in decode(self.blocks(), self.name, encoding, errors):
-            yield code_points(text)
-
-
-def decode(
-    blocks: Iterable[bytes], name: str, encoding: str, errors: str = "strict"
-) -> Iterator[str]:
-    """Decode `blocks`; each part of the text is yielded as soon as its bytes have arrived.
-
-    Args:
-        blocks: the bytes of one text from the beginning.
-        name: of the text, for error messages.
-        encoding: a Python codec; with "utf-8" a byte-order mark overrules it.
-        errors: a member of ERRORS.
-
-    Raises:
-        CorpusError: the bytes are not text in that encoding; gives the byte's offset.
-    """
-    if encoding.lower().replace("_", "-") in {"utf-8", "utf8"}:
-        encoding, blocks = _recognise_mark(iter(blocks))
-    decoder = codecs.getincrementaldecoder(encoding)(errors)
-    end = 0  # offset of the end of `block`
-    try:
-        for block in chain(blocks, [b""]):
-            end += len(block)
-            if text := decoder.decode(block, final=not block):
-                yield text
-    except UnicodeDecodeError as error:
-        offset = end - len(error.object) + error.start
-        raise CorpusError(
-            f"{name} is not {encoding} text: byte {error.object[error.start]:#04x} at "
-            f"offset {offset:,} ({error.reason}); convert it to UTF-8, or name its --encoding "
-            "(train, evaluate), for example latin-1 or cp1252, or give --errors replace"
-        ) from None
-    except UnicodeError as error:
-        raise CorpusError(
-            f"{name} is not {encoding} text ({error}); name its --encoding"
-        ) from None
-
-
-def _recognise_mark(blocks: Iterator[bytes]) -> tuple[str, Iterator[bytes]]:
-    """The encoding that a byte-order mark announces, else UTF-8; and all the blocks.
-
-    Reads no more blocks than needed to decide, as each may have to be waited for.
-    """
-    beginning = b""
-    for block in blocks:
-        beginning += block
-        if not any(mark.startswith(beginning) for mark, _ in BYTE_ORDER_MARKS):
-            break
-    announced = (name for mark, name in BYTE_ORDER_MARKS if beginning.startswith(mark))
-    return next(announced, "utf-8"), chain([beginning] if beginning else [], blocks)
 
 
 def line_batches(
@@ -269,6 +223,7 @@ def _spool(stream: BinaryIO) -> BinaryIO:
     spool: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as its Source
     while block := stream.read(BLOCK):
         spool.write(block)
+    spool.flush()
     return spool
 
 
@@ -299,43 +254,30 @@ def _files(name: str) -> list[str]:
     return files
 
 
-def code_point_blocks(source: Source, reading: Reading) -> Iterator[CodePoints]:
-    """The characters of a text in blocks, with END after each document that is not empty."""
-    blocks = source.code_points(reading.encoding, reading.errors)
-    return _ended_lines(blocks) if reading.lines else _ended_file(blocks)
+def text_blocks(
+    sources: Sequence[Source], reading: Reading, report: Callable[[int], None]
+) -> Iterator[Codes]:
+    """The characters of all texts in blocks, in the narrowest types.
+
+    `reading.end` follows each document that is not empty. `report` is called with the number of
+    bytes of each block that is read.
+    """
+    for source in sources:
+        raw = _reported(source.blocks(), report)
+        blocks = decode_codes(raw, source.name, reading.encoding, reading.errors)
+        yield from ended_lines(blocks) if reading.lines else _ended_file(blocks)
 
 
-def _ended_file(blocks: Iterator[CodePoints]) -> Iterator[CodePoints]:
+def _reported(blocks: Iterator[bytes], report: Callable[[int], None]) -> Iterator[bytes]:
+    for block in blocks:
+        yield block
+        report(len(block))
+
+
+def _ended_file(blocks: Iterator[Codes]) -> Iterator[Codes]:
     empty = True
     for block in blocks:
         empty = False
         yield block
     if not empty:
         yield np.array([END], np.uint32)
-
-
-def _ended_lines(blocks: Iterator[CodePoints]) -> Iterator[CodePoints]:
-    last = END  # the character before the block; END: an empty first line is no document
-    held = np.empty(0, np.uint32)  # a final carriage return; its newline may come next
-    for raw in blocks:
-        block = np.concatenate([held, raw])
-        held = block[-1:][block[-1:] == CARRIAGE_RETURN]
-        block = _mark_line_ends(block[: len(block) - len(held)], last)
-        if len(block):
-            last = int(block[-1])
-            yield block
-    if len(held):
-        yield held
-    if len(held) or last != END:
-        yield np.array([END], np.uint32)
-
-
-def _mark_line_ends(block: CodePoints, last: int) -> CodePoints:
-    if not len(block):
-        return block
-    before_newline = np.append(block[1:] == NEWLINE, False)
-    block = block[~((block == CARRIAGE_RETURN) & before_newline)]
-    block = np.where(block == NEWLINE, np.uint32(END), block)
-    previous = np.concatenate([np.array([last], np.uint32), block[:-1]])
-    kept: CodePoints = block[~((block == END) & (previous == END))]
-    return kept

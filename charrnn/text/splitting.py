@@ -31,14 +31,17 @@ class Split:
         seams: (J,) positions in `training` where a document begins without an EOS before it,
             because the end of the preceding document is held out.
         held_out: the rest, as spans of the corpus.
+        starts: (D,) positions in `training` where documents begin; None if they are lines, of
+            which there may be too many.
     """
 
     training: Ids
     seams: Integers
     held_out: Documents
+    starts: Integers | None = None
 
 
-def split_files(ids: Ids, fraction: float, seed: int) -> Split:
+def split_files(ids: Ids, fraction: float, seed: int, stops: Integers | None = None) -> Split:
     """Hold out the end of each document or, if documents are short, of some drawn by `seed`.
 
     Of a document whose share is long enough, and of a single document, the last `fraction`
@@ -49,8 +52,9 @@ def split_files(ids: Ids, fraction: float, seed: int) -> Split:
         ids: (N,) documents, each ended by EOS.
         fraction: how much of them is held out.
         seed: chooses among short documents.
+        stops: (D,) the position after each EOS; None: they are searched for.
     """
-    stops = find_id(ids, EOS) + 1
+    stops = find_id(ids, EOS) + 1 if stops is None else stops
     starts = np.concatenate([[0], stops[:-1]])
     given = apportion(stops - starts, fraction, np.random.default_rng(seed).random())
     if len(stops) > 1:
@@ -58,22 +62,24 @@ def split_files(ids: Ids, fraction: float, seed: int) -> Split:
     cuts = stops - given
     held_out = Documents(ids, cuts, given - 1).without_empty()
     if len(stops) == 1:
-        return Split(ids[: cuts[0]], np.empty(0, np.int64), held_out)
+        return Split(ids[: cuts[0]], np.empty(0, np.int64), held_out, np.zeros(1, np.int64))
     left = cuts - starts
     ends = left.cumsum()
     seams = ends[(given > 0) & (left > 0) & (ends < ends[-1])]
-    return Split(copy_spans(ids, starts, cuts), seams, held_out)
+    begins = np.unique((ends - left)[left > 0])
+    return Split(copy_spans(ids, starts, cuts), seams, held_out, begins)
 
 
-def split_lines(ids: Ids, fraction: float, seed: int) -> Split:
+def split_lines(ids: Ids, fraction: float, seed: int, count: int | None = None) -> Split:
     """Hold out whole lines, drawn by `seed` and evenly spread; the others keep their order.
 
     Args:
         ids: (N,) lines, each ended by EOS, which counts as a character of it.
         fraction: of the lines that are held out, at least one if it is not 0.
         seed: chooses the lines.
+        count: how many there are; None: they are counted.
     """
-    drawn = draw_lines(count_id(ids, EOS), fraction, seed)
+    drawn = draw_lines(count_id(ids, EOS) if count is None else count, fraction, seed)
     starts, stops = find_lines(ids, drawn)
     edges = np.concatenate([[0], stops]), np.concatenate([starts, [len(ids)]])
     training = copy_spans(ids, *edges) if len(drawn) else ids

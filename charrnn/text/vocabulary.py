@@ -110,7 +110,7 @@ def code_points(text: str) -> CodePoints:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
-def count_code_points(blocks: Iterable[CodePoints]) -> npt.NDArray[np.int64]:
+def count_code_points(blocks: Iterable[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
     """How often each code point occurs in `blocks`, indexed by code point: one streaming pass.
 
     The last entry, beyond Unicode's code points, counts the ends of documents.
@@ -120,6 +120,20 @@ def count_code_points(blocks: Iterable[CodePoints]) -> npt.NDArray[np.int64]:
         found = np.bincount(block)
         counts[: len(found)] += found
     return counts
+
+
+def find_code_points(blocks: Iterable[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
+    """1 for each code point that occurs in `blocks`, else 0: much faster than counting."""
+    found = np.zeros(LAST_CODE_POINT + 2, np.int64)
+    seen = b""
+    for block in blocks:
+        if block.dtype == np.uint8:
+            new = bytes(set(block.tobytes().translate(None, seen)))
+            seen += new
+            found[list(new)] = 1
+        else:
+            found[block] = 1
+    return found
 
 
 def vocabulary_of_counts(counts: npt.NDArray[np.int64], min_count: int) -> Vocabulary:

@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from charrnn.platform import release_pages
 from charrnn.text.documents import Ids, find_id, training_documents
 from charrnn.text.vocabulary import EOS
 
@@ -27,6 +28,12 @@ BEGINNING_EVERY = 64
 POOL_BATCHES = 64
 """Lines are sorted by length within pools of about this many batches."""
 MAX_ROWS = 1024
+MAX_TOGETHER = 1 << 25
+"""Ids; the lines of a longer list are not all in memory at once."""
+PLACE, PLACES = 1 << 12, 1 << 8
+"""Such a list has a place every PLACE ids; a section has the lines that begin at PLACES of them."""
+RELEASE_EVERY = 64
+"""Batches after which the pages of a memory map are given back."""
 LONGEST_CHUNKS = 4
 """A line is read in pieces of at most this many chunks, with carried state."""
 
@@ -77,6 +84,7 @@ class StreamBatches:
         seed: chooses the beginnings.
         seams: (J,) positions where a document begins without an EOS before it; its first
             character is read after EOS nevertheless.
+        starts: (D,) positions where documents begin; None: they are searched for.
     """
 
     def __init__(
@@ -87,6 +95,7 @@ class StreamBatches:
         chunk: int,
         seed: int,
         seams: npt.ArrayLike = (),
+        starts: npt.NDArray[np.int64] | None = None,
     ) -> None:
         self._ids = ids
         self._newline = newline
@@ -97,7 +106,9 @@ class StreamBatches:
         stride = len(ids) // self._streams
         self._offsets = np.arange(self._streams) * stride  # (B - 1,)
         self._seams = np.append(0, seams).astype(np.int64)
-        self._documents = training_documents(ids, self._seams).starts
+        self._documents = (
+            training_documents(ids, self._seams).starts if starts is None else starts
+        )
 
     @property
     def per_epoch(self) -> float:
@@ -106,6 +117,8 @@ class StreamBatches:
 
     def __getitem__(self, number: int) -> Batch:
         """Batch `number`; at the end of the text a row continues at its beginning."""
+        if number % RELEASE_EVERY == 0:
+            release_pages(self._ids)
         first = self._offsets + number * self._chunk
         fresh = np.full(self._streams, number == 0)
         after_eos = fresh
@@ -154,11 +167,34 @@ class StreamBatches:
         return min(found, default=None)
 
 
+@dataclass(frozen=True)
+class Lines:
+    """Documents of a training text that are in memory together.
+
+    Attributes:
+        ids: (N,) ids, every document ended by EOS.
+        starts: (D,) where each document begins.
+        lengths: (D,) of each, EOS included.
+    """
+
+    ids: Ids
+    starts: npt.NDArray[np.int64]
+    lengths: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, ids: Ids) -> Lines:
+        """All documents in `ids`."""
+        ends = find_id(ids, EOS)
+        starts = np.concatenate([[0], ends + 1])[: len(ends)]
+        return cls(ids, starts, ends + 1 - starts)
+
+
 class LineBatches:
     """Batches of short documents, one per row, in a new order in each epoch.
 
     Each begins with EOS and a zero state. Rows of a batch have similar lengths; a long line
-    continues through several batches.
+    continues through several batches. Of a long list only a section is in memory at a time: the
+    lines at places all over the list, other ones in each epoch.
 
     Args:
         ids: (N,) ids of the training text, every document ended by EOS.
@@ -167,59 +203,76 @@ class LineBatches:
     """
 
     def __init__(self, ids: Ids, batch: int, chunk: int, seed: int) -> None:
-        ends = find_id(ids, EOS)
         self._ids = ids
-        self._starts = np.concatenate([[0], ends[:-1] + 1])
-        self._lengths = ends + 1 - self._starts  # EOS is predicted too
+        self._all = Lines.of(ids) if len(ids) <= MAX_TOGETHER else None
+        self._places = -(-len(ids) // PLACE)
+        self._sections = 1 if self._all else -(-self._places // PLACES)  # in each epoch
         self._budget = batch * chunk
         self._longest = LONGEST_CHUNKS * chunk
         self._seed = seed
-        self._epoch = -1
+        self._section = -1
+        self._lines = self._all
         self._plan: list[tuple[npt.NDArray[np.int64], int]] = []
-        self._firsts = [0]  # number of each epoch's first batch, for the epochs prepared so far
+        self._firsts = [0]  # number of each section's first batch, for those prepared so far
 
     @property
     def per_epoch(self) -> float:
         """How many batches read the text once, about."""
         self._prepare(0)
-        return self._firsts[1]
+        sections = 1.0 if self._all else self._places / PLACES
+        return max(1, self._firsts[1]) * sections
 
     def __getitem__(self, number: int) -> Batch:
         """Batch `number`."""
         while True:
-            epoch = bisect_right(self._firsts, number) - 1
-            self._prepare(epoch)
-            if number < self._firsts[epoch + 1]:
-                return self._batch(*self._plan[number - self._firsts[epoch]])
+            section = bisect_right(self._firsts, number) - 1
+            lines = self._prepare(section)
+            if number < self._firsts[section + 1]:
+                return self._batch(lines, *self._plan[number - self._firsts[section]])
 
-    def _prepare(self, epoch: int) -> None:
-        """Make the plan of `epoch`, and note the number of the next epoch's first batch."""
-        if epoch != self._epoch:
-            self._plan = self._make_plan(epoch)
-            self._epoch = epoch
-        if len(self._firsts) == epoch + 1:
-            self._firsts.append(self._firsts[epoch] + len(self._plan))
+    def _prepare(self, section: int) -> Lines:
+        """Make the plan of `section`, and note the number of the next one's first batch."""
+        if self._lines is None or section != self._section:
+            self._lines = self._all or self._gather(section)
+            self._plan = self._make_plan(self._lines, section)
+            self._section = section
+        if len(self._firsts) == section + 1:
+            self._firsts.append(self._firsts[section] + len(self._plan))
+        return self._lines
 
-    def _make_plan(self, epoch: int) -> list[tuple[npt.NDArray[np.int64], int]]:
+    def _gather(self, section: int) -> Lines:
+        """The lines that begin at the places of a section, copied."""
+        epoch, number = divmod(section, self._sections)
+        order = np.random.default_rng((self._seed, epoch, 0)).permutation(self._places)
+        chosen = np.sort(order[number * PLACES : (number + 1) * PLACES])
+        lines = Lines.of(np.concatenate([lines_at(self._ids, place * PLACE) for place in chosen]))
+        release_pages(self._ids)
+        return lines
+
+    def _make_plan(
+        self, lines: Lines, section: int
+    ) -> list[tuple[npt.NDArray[np.int64], int]]:
         """Batches as (documents, position within them), in the order of training."""
-        random = np.random.default_rng((self._seed, epoch))
-        order = random.permutation(len(self._starts))
-        mean = max(1.0, float(self._lengths.mean()))
+        random = np.random.default_rng((self._seed, section))
+        order = random.permutation(len(lines.starts))
+        mean = max(1.0, float(lines.lengths.mean())) if len(order) else 1.0
         pool = max(1, int(POOL_BATCHES * self._budget / mean))
         groups = []
         for begin in range(0, len(order), pool):
             members = order[begin : begin + pool]
-            members = members[np.argsort(self._lengths[members], kind="stable")]
-            groups.extend(self._groups(members))
+            members = members[np.argsort(lines.lengths[members], kind="stable")]
+            groups.extend(self._groups(lines, members))
         plan: list[tuple[npt.NDArray[np.int64], int]] = []
         for which in random.permutation(len(groups)):
-            longest = int(self._lengths[groups[which]].max())
+            longest = int(lines.lengths[groups[which]].max())
             plan.extend((groups[which], at) for at in range(0, longest, self._longest))
         return plan
 
-    def _groups(self, members: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
+    def _groups(
+        self, lines: Lines, members: npt.NDArray[np.int64]
+    ) -> list[npt.NDArray[np.int64]]:
         """Cut documents sorted by length into rows of one batch each."""
-        widths = np.minimum(self._lengths[members], self._longest)
+        widths = np.minimum(lines.lengths[members], self._longest)
         groups = []
         begin = 0
         while begin < len(members):
@@ -230,15 +283,31 @@ class LineBatches:
             begin += rows
         return groups
 
-    def _batch(self, documents: npt.NDArray[np.int64], at: int) -> Batch:
-        lengths = self._lengths[documents]
+    def _batch(self, lines: Lines, documents: npt.NDArray[np.int64], at: int) -> Batch:
+        lengths = lines.lengths[documents]
         width = min(int(lengths.max()) - at, self._longest)
         offsets = at + np.arange(width)  # (T,)
         inside = offsets < lengths[:, None]  # (B, T)
-        positions = np.where(inside, self._starts[documents][:, None] + offsets, 0)
-        inputs = self._ids[positions - 1].astype(np.int64)
+        positions = np.where(inside, lines.starts[documents][:, None] + offsets, 0)
+        inputs = lines.ids[positions - 1].astype(np.int64)
         inputs[~inside] = EOS
         if at == 0:
             inputs[:, 0] = EOS
-        targets = np.where(inside, self._ids[positions].astype(np.int64), IGNORED)
+        targets = np.where(inside, lines.ids[positions].astype(np.int64), IGNORED)
         return Batch(inputs, targets, np.full(len(documents), at == 0))
+
+
+def lines_at(ids: Ids, place: int) -> Ids:
+    """The lines of `ids` (N,) that begin in the PLACE ids from `place` on; every line has an EOS.
+
+    So the lines of all places are all lines, and where they are need not be stored.
+    """
+    before = np.array([EOS]) if place == 0 else ids[place - 1 : place]
+    part = ids[place : place + PLACE]
+    begins = np.flatnonzero(np.append(before, part[:-1]) == EOS)
+    if not len(begins):
+        return ids[:0]
+    search = place + int(begins[-1])
+    while not (ended := ids[search : search + PLACE] == EOS).any():
+        search += PLACE
+    return ids[place + int(begins[0]) : search + int(ended.argmax()) + 1]

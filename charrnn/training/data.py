@@ -16,19 +16,25 @@ from charrnn.text.corpus import MAX_NAMES, Corpus
 from charrnn.text.documents import (
     Documents,
     Ids,
-    count_id,
     find_id,
 )
 from charrnn.text.vocabulary import EOS
-from charrnn.training.batches import START_SEARCH, Batches, LineBatches, StreamBatches
+from charrnn.training.batches import (
+    MAX_TOGETHER,
+    START_SEARCH,
+    Batches,
+    LineBatches,
+    StreamBatches,
+)
 from charrnn.training.settings import DEFAULTS, Settings
 from charrnn.training.state import network_architecture
 from charrnn.training.trainer import Trainer
 
 VALIDATION_CHARACTERS = 5_000
 MAX_VALIDATION = 0.1
-"""By default VALIDATION_CHARACTERS are held out, but at most this fraction of the text and at least
-DEFAULTS.validation of it."""
+MAX_VALIDATION_CHARACTERS = 200_000
+"""By default DEFAULTS.validation of the text is held out, but at least VALIDATION_CHARACTERS
+(though not more than MAX_VALIDATION of a short text) and at most MAX_VALIDATION_CHARACTERS."""
 MIN_CHARACTERS = 16
 """A shorter training text is refused: it is too little to learn from."""
 
@@ -41,6 +47,7 @@ class TrainingData:
         corpus: the whole corpus.
         training: (N,) ids to train on.
         seams: (J,) positions in `training` where a document begins without an EOS before it.
+        starts: (D,) positions in `training` where documents begin; None if they are lines.
         validation: the documents, or parts of documents, that are held out.
         held_out: the fraction of the corpus that was to be held out.
     """
@@ -48,6 +55,7 @@ class TrainingData:
     corpus: Corpus
     training: Ids
     seams: npt.NDArray[np.int64]
+    starts: npt.NDArray[np.int64] | None
     validation: Documents
     held_out: float
 
@@ -56,7 +64,9 @@ class TrainingData:
         sizes = settings.batch, settings.chunk, settings.seed
         if self.corpus.reading.lines:
             return LineBatches(self.training, *sizes)
-        return StreamBatches(self.training, self._newline, *sizes, seams=self.seams)
+        return StreamBatches(
+            self.training, self._newline, *sizes, seams=self.seams, starts=self.starts
+        )
 
     @property
     def _newline(self) -> int | None:
@@ -84,7 +94,8 @@ def prepare_data(
     if validation is None:
         validation = validation_for(corpus.characters)
     split = corpus.split(validation, seed)
-    characters = len(split.training) - count_id(split.training, EOS)
+    beginning = split.training[: 4 * MIN_CHARACTERS]  # no two ends follow each other
+    characters = int(np.count_nonzero(beginning != EOS))
     if characters < MIN_CHARACTERS:
         needed = math.ceil(MIN_CHARACTERS / (1 - validation))
         raise CorpusError(
@@ -92,17 +103,22 @@ def prepare_data(
             f"characters, of which {characters} are for training; it must have about {needed} or "
             "more"
         )
-    return TrainingData(corpus, split.training, split.seams, split.held_out, validation)
+    return TrainingData(
+        corpus, split.training, split.seams, split.starts, split.held_out, validation
+    )
 
 
 def validation_for(characters: int) -> float:
     """The fraction of a corpus of `characters` that is held out by default.
 
     Held-out text is lost for training, so it is only as much as gives a usable validation loss
-    (tests/benchmarks/README.md): a larger fraction of a shorter text.
+    (tests/benchmarks/README.md): a larger fraction of a shorter text. Each validation reads all of
+    it, so it has a limit that does not grow with the text.
     """
-    wanted = VALIDATION_CHARACTERS / max(1, characters)
-    return float(f"{min(MAX_VALIDATION, max(DEFAULTS.validation, wanted)):.2g}")
+    least = VALIDATION_CHARACTERS / max(1, characters)
+    most = MAX_VALIDATION_CHARACTERS / max(1, characters)
+    fraction = min(MAX_VALIDATION, max(least, min(DEFAULTS.validation, most)))
+    return float(f"{fraction:.2g}")
 
 
 def changed_since_v1(data: TrainingData, settings: Settings) -> str | None:
@@ -113,8 +129,12 @@ def changed_since_v1(data: TrainingData, settings: Settings) -> str | None:
     batch. Call it before the digests are compared: that of several files has changed too.
     """
     if data.corpus.reading.lines:
-        return "which lines are held out has changed" if data.held_out else None
-    if count_id(data.corpus.ids, EOS) > 1 and data.held_out:
+        if data.held_out:
+            return "which lines are held out has changed"
+        if len(data.training) > MAX_TOGETHER:
+            return "the order of so many lines has changed"
+        return None
+    if data.corpus.document_count > 1 and data.held_out:
         return "which part of several texts is held out has changed"
     if settings.batch > 1 and not _has_close_lines(data.training, data._newline):
         return "which beginnings of lines are shown has changed"

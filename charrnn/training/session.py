@@ -78,6 +78,8 @@ def train(request: TrainingRequest, on_event: OnEvent) -> None:
         stack.enter_context(exclusive(request.output))
         remove_stale_temporaries(request.output, SEALED_FILES)
         saved = find_unfinished(request, data)
+        if saved is not None and saved.settings.validation != data.held_out:
+            data = prepare_data(corpus, saved.settings.validation, seed)  # an older default
         log = stack.enter_context(open_log(request.output / LOG_FILE, replace=saved is None))
         clock = Clock(request.started, saved.record.seconds if saved else 0.0)
         context = Context(request, data, clock, Emitter(log, on_event))

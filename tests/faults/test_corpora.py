@@ -325,11 +325,11 @@ def test_a_text_that_grows_is_taken_as_it_was(launcher: Launcher) -> None:
 def test_a_text_that_changes_while_it_is_read_is_refused() -> None:
     Path("corpus.txt").write_text("one text")
     source = Source("corpus.txt")
-    assert list(source.code_points("utf-8"))
+    assert list(source.blocks())
     with Path("corpus.txt").open("r+") as file:
         file.write("another")
     with pytest.raises(CorpusError, match=r"corpus\.txt changed while it was read; run"):
-        list(source.code_points("utf-8"))
+        list(source.blocks())
     source.close()
 
 

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from charrnn.text import cache
 from charrnn.text import corpus as corpus_module
-from charrnn.text.corpus import Corpus
+from charrnn.text.corpus import OVERHEAD, Corpus
+from charrnn.text.vocabulary import Vocabulary
 from tests.text.support import AWKWARD, LINES, load, text_of, write
 
 
@@ -30,7 +33,7 @@ def test_encoded_text_is_cached_as_a_memory_map(monkeypatch: pytest.MonkeyPatch)
     def refuse(*arguments: object) -> None:
         raise AssertionError("encoded again")
 
-    monkeypatch.setattr(corpus_module, "_encode", refuse)
+    monkeypatch.setattr(corpus_module, "write_entry", refuse)
     second = load("a.txt")
     assert isinstance(second.ids, np.memmap)
     assert np.array_equal(first.ids, second.ids)
@@ -61,18 +64,40 @@ def test_the_cache_tells_contents_and_settings_apart(monkeypatch: pytest.MonkeyP
     assert len(list(Path("cache").glob("*.ids"))) == 6
 
 
+ARRAYS: dict[str, list[Any]] = {"ids": ["|u1", 0, 4], "ends": ["<i8", 64, 1]}
+
+
+def described(arrays: dict[str, list[Any]], **facts: object) -> bytes:
+    """An entry of "abc" with this description."""
+    given = {
+        "key": "", "digest": "", "code_points": [97, 98, 99], "documents": 1, "unknown": 0, **facts
+    }
+    description = json.dumps({"arrays": arrays, "facts": given}).encode()
+    body = b"\2\3\4\1".ljust(64, b"\0") + (4).to_bytes(8, "little")
+    return body + description + b"charrnn\n" + len(description).to_bytes(8, "little")
+
+
 @pytest.mark.parametrize(
     "damage",
     [
         b"",
         b"[]\n" + b"\2\3\4\1",
-        b"[" * 100_000,
-        b'{"code_points": [98, 97], "length": 4}\n\2\3\4\1',
-        b'{"code_points": [97], "length": 9}\n\2\3\4\1',
-        b'{"code_points": [97], "length": -1}\n\2\3\4\1',
-        b'{"code_points": [97], "length": "4"}\n\2\3\4\1',
-        b'{"code_points": [97], "length": 4.0}\n\2\3\4\1',
-        b'{"code_points": [97]}\n\2\3\4\1',
+        b"\2\3\4\1" + b"charrnn\n" + (1 << 60).to_bytes(8, "little"),
+        described({**ARRAYS, "ids": ["|u1", 0, 5]}),
+        described({**ARRAYS, "ids": ["|u1", 0, 3]}),
+        described({**ARRAYS, "ids": ["|u1", 0, -1]}),
+        described({**ARRAYS, "ids": ["|u1", 0, "4"]}),
+        described({**ARRAYS, "ids": ["|u1", 0, 4.0]}),
+        described({**ARRAYS, "ids": ["|O", 0, 4]}),
+        described({**ARRAYS, "ids": ["<u2", 0, 4]}),
+        described({"ends": ARRAYS["ends"]}),
+        described({**ARRAYS, "ends": ["<i8", 64, 2]}),
+        described(ARRAYS, code_points=[98, 97, 99]),
+        described(ARRAYS, code_points="abc"),
+        described(ARRAYS, code_points=[*range(300)]),
+        described(ARRAYS, documents=0),
+        described(ARRAYS, digest=None, documents="many"),
+        b"[" * 100_000 + b"charrnn\n" + (100_000).to_bytes(8, "little"),
         b"\x80\x04pickle",
     ],
 )
@@ -121,10 +146,10 @@ def entries(directory: Path) -> set[str]:
     """The texts that can be read from the cache."""
     found = set()
     for path in directory.glob("*.ids"):
-        encoded = cache.read_cache(path.stem)
-        assert encoded is not None
-        ids, vocabulary = encoded
-        found.add(vocabulary.decode(ids))
+        entry = cache.read_entry(path.stem)
+        assert entry is not None
+        vocabulary = Vocabulary(tuple(entry.facts["code_points"]))
+        found.add(vocabulary.decode(entry.arrays["ids"]))
     return found
 
 
@@ -133,20 +158,21 @@ def test_entries_unused_for_longest_make_space_for_a_new_one(
 ) -> None:
     letters = "abcdef"
     for letter in letters:
-        write(f"{letter}.txt", letter * 999)  # a thousand ids, and 64 bytes before them
-    monkeypatch.setattr(cache, "LIMIT", 3 * 1064)
+        write(f"{letter}.txt", letter * 99_999)
+    one = OVERHEAD + 100_000  # what is set aside for a new entry
+    monkeypatch.setattr(cache, "LIMIT", one + 250_000)
     corpora: list[Corpus] = []
     for letter in "cba":  # the first is the last that was used
         before = set(own_cache.glob("*.ids"))
         corpora.append(load(f"{letter}.txt"))
         (entry,) = set(own_cache.glob("*.ids")) - before
         os.utime(entry, (ord(letter), ord(letter)))
-    assert text_of(load("a.txt")) == "a" * 999 + "|"  # used just now
+    assert text_of(load("a.txt")) == "a" * 99_999 + "|"  # used just now
     load("d.txt")
-    assert entries(own_cache) == {letter * 999 for letter in "acd"}
-    monkeypatch.setattr(cache, "LIMIT", 1064)
+    assert entries(own_cache) == {letter * 99_999 for letter in "acd"}
+    monkeypatch.setattr(cache, "LIMIT", one + 50_000)
     load("e.txt")
-    assert entries(own_cache) == {"e" * 999}
+    assert entries(own_cache) == {"e" * 99_999}
     # what somebody still reads stays as it was
     assert [text_of(corpus)[0] for corpus in corpora] == ["c", "b", "a"]
 
@@ -155,7 +181,7 @@ def test_what_is_larger_than_the_cache_is_not_kept(
     own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load(write("small.txt", "abc"))
-    monkeypatch.setattr(cache, "LIMIT", 1000)
+    monkeypatch.setattr(cache, "LIMIT", OVERHEAD + 1000)
     assert text_of(load(write("large.txt", "b" * 1000))) == "b" * 1000 + "|"
     assert entries(own_cache) == {"abc"}
 

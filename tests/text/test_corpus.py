@@ -143,3 +143,17 @@ def test_a_copy_of_a_text_is_the_same_corpus() -> None:
     first, second = load(write("a.txt", "abc")), load(write("b.txt", "abc"))
     assert first.digest == second.digest
     assert first.digest != load("a.txt", reading=LINES).digest
+
+
+@pytest.mark.parametrize("part", [1, 2, 3, 7, 100])
+def test_many_lines_come_in_parts(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("charrnn.text.corpus.PART", part)
+    lines = ["a", "bcd", "e", "fghijklmno", "p"]
+    corpus = load(write("a.txt", "\n".join(lines)), reading=LINES)
+    found = [
+        part.ids[start : start + length].tolist()
+        for part in corpus.parts()
+        for start, length in zip(part.starts, part.lengths, strict=True)
+    ]
+    assert found == [[*corpus.vocabulary.encode(line).tolist(), 1] for line in lines]
+    assert len(list(load("a.txt").parts())) == 1

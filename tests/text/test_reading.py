@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from charrnn.errors import CorpusError
 from charrnn.text import reading as reading_module
-from charrnn.text.reading import END, Reading, Source, code_point_blocks, decode, line_batches
+from charrnn.text.decoding import decode
+from charrnn.text.reading import Reading, Source, line_batches, text_blocks
 from tests.text.support import AWKWARD, FILES, LINES, write
 
 
@@ -30,9 +31,9 @@ def read(data: bytes, reading: Reading = FILES) -> str:
         path = Path(scratch) / "text"
         path.write_bytes(data)
         with closing(Source(str(path))) as source:
-            blocks = list(code_point_blocks(source, reading))
+            blocks = list(text_blocks([source], reading, lambda read: None))
     points = [point for block in blocks for point in block.tolist()]
-    return "".join("|" if point == END else chr(point) for point in points)
+    return "".join("|" if point == reading.end else chr(point) for point in points)
 
 
 def lines_by_hand(text: str) -> str:
@@ -131,6 +132,28 @@ def test_a_text_that_grows_is_read_as_it_was() -> None:
     write("a.txt", "abcdef")
     assert b"".join(source.blocks()) == b"abc"
     source.close()
+
+
+def test_a_text_that_is_written_while_it_is_read_is_an_error() -> None:
+    """One half as it was and the other as it is now would be a text that never was."""
+    write("a.txt", "abcdef" * 100_000)
+    source = Source("a.txt")
+    blocks = source.blocks()
+    next(blocks)
+    with Path("a.txt").open("r+") as file:
+        file.write("another")
+    os.utime("a.txt", (1, 1))
+    with pytest.raises(CorpusError, match="changed while it was read; run the command again"):
+        list(blocks)
+    source.close()
+
+
+def test_all_that_is_read_is_reported() -> None:
+    with closing(Source(write("a.txt", "é" * 300_000))) as a, closing(Source("a.txt")) as b:
+        reported: list[int] = []
+        assert sum(len(block) for block in text_blocks([a, b], FILES, reported.append)) == 600_002
+    assert sum(reported) == 1_200_000
+    assert len(reported) > 4
 
 
 # --- lines, one by one

@@ -93,6 +93,8 @@ def test_no_character_and_no_end_of_a_document_is_lost(
     assert np.unique(begins).tolist() == np.unique(lengths.cumsum() - lengths)[
         : np.count_nonzero(lengths)
     ].tolist()
+    assert split.starts is not None
+    assert split.starts.tolist() == np.unique(begins).tolist()
     # as much is held out as was asked for, but for one piece and rounding
     assert abs(len(ids) - len(training) - fraction * len(ids)) <= 1000 + len(texts)
 

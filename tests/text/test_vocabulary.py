@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.errors import VocabularyError
+from charrnn.text.decoding import narrow
 from charrnn.text.vocabulary import (
     EOS,
     LAST_CODE_POINT,
@@ -14,6 +15,7 @@ from charrnn.text.vocabulary import (
     Vocabulary,
     code_points,
     count_code_points,
+    find_code_points,
     vocabulary_of_counts,
 )
 
@@ -103,6 +105,12 @@ def test_counting_reads_blocks_one_by_one() -> None:
     assert counts[ord("a")] == 3
     assert counts[LAST_CODE_POINT] == 1
     assert counts.sum() == 6
+
+
+@given(st.lists(TEXTS))
+def test_code_points_are_found_without_counting(texts: list[str]) -> None:
+    blocks = [narrow(text) for text in texts]
+    assert (find_code_points(blocks) == np.minimum(count_code_points(blocks), 1)).all()
 
 
 @pytest.mark.parametrize(

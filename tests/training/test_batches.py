@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.text.vocabulary import EOS
+from charrnn.training import batches as batches_module
 from charrnn.training.batches import (
     IGNORED,
     LONGEST_CHUNKS,
@@ -17,6 +18,7 @@ from charrnn.training.batches import (
     Batch,
     LineBatches,
     StreamBatches,
+    lines_at,
 )
 
 NEWLINE = 2
@@ -259,3 +261,49 @@ def test_a_batch_does_not_depend_on_those_asked_for_before(number: int) -> None:
     for other in (100, 2, 57):
         used[other]
     assert same(used[number], LineBatches(ids, 4, 8, seed=1)[number])
+
+
+# --- long lists of lines
+
+
+def in_sections(patch: pytest.MonkeyPatch, place: int, places: int) -> None:
+    """Let every list be a long one."""
+    for name, value in {"MAX_TOGETHER": 0, "PLACE": place, "PLACES": places}.items():
+        patch.setattr(batches_module, name, value)
+
+
+@given(LINES, st.integers(1, 50), st.integers(1, 4), st.integers(0, 2**32))
+def test_an_epoch_of_a_long_list_reads_every_line_once(
+    lines: list[list[int]], place: int, places: int, seed: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        in_sections(patch, place, places)
+        batches = LineBatches(ids_of(lines), 3, 5, seed)
+        numbers, sections = 0, -(-len(ids_of(lines)) // place)
+        for section in range(-(-sections // places)):
+            batches._prepare(section)
+            numbers = batches._firsts[section + 1]
+        found = lines_in(batches, range(numbers))
+    assert Counter(map(tuple, found)) == Counter((*line, EOS) for line in lines)
+
+
+def test_a_section_has_lines_from_all_over_a_long_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_sections(monkeypatch, 60, 20)
+    lines = [[2 + number // 100] * 5 for number in range(2000)]  # a sorted list
+    batches = LineBatches(ids_of(lines), 8, 8, seed=1)
+    first = lines_in(batches, range(batches._firsts[-1] or int(batches.per_epoch / 10)))
+    assert len({line[0] for line in first}) > 9  # of twenty letters
+    other = LineBatches(ids_of(lines), 8, 8, seed=1)
+    assert same(batches[300], other[300])
+    assert same(batches[3], other[3])
+    assert batches.per_epoch == pytest.approx(2000 * 6 / 64, rel=0.2)
+
+
+@pytest.mark.parametrize("place", range(8))
+def test_the_lines_at_a_place_begin_there(place: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches_module, "PLACE", 3)
+    ids = np.array([5, EOS, 6, 7, 8, 9, EOS, 5, EOS], np.uint8)
+    begins = [at for at in (0, 2, 7) if place <= at < place + 3]
+    ends = {0: 2, 2: 7, 7: 9}
+    expected = [index for at in begins for index in ids[at : ends[at]].tolist()]
+    assert lines_at(ids, place).tolist() == expected

@@ -42,10 +42,12 @@ def test_a_text_too_short_to_train_on_is_refused(validation: float, needed: int)
     ("characters", "fraction"),
     [
         (1, 0.1), (49_999, 0.1), (100_000, 0.05), (300_000, 0.017), (1_000_000, 0.005),
-        (10**9, 0.005),
+        (40_000_000, 0.005), (100_000_000, 0.002), (10**9, 0.0002), (5 * 10**9, 0.00004),
     ],
 )
-def test_of_a_short_text_a_larger_part_is_held_out(characters: int, fraction: float) -> None:
+def test_of_a_short_text_a_larger_part_is_held_out_and_of_a_long_one_less(
+    characters: int, fraction: float
+) -> None:
     assert validation_for(characters) == fraction
 
 
@@ -58,6 +60,28 @@ def test_a_text_is_split_and_read_in_its_way() -> None:
         assert len(text.training) + text.validation.characters in (
             len(text.corpus.ids), len(text.corpus.ids) - 1
         )
+
+
+def test_nothing_that_is_known_is_searched_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of five gigabytes, one search for the ends of documents takes seconds."""
+    texts = ["first", "second\n" * 300, "third text\n" * 400]
+    searched = prepare(*texts)
+    expected = StreamBatches(
+        searched.training, None, DEFAULTS.batch, DEFAULTS.chunk, DEFAULTS.seed, searched.seams
+    )
+
+    def refuse(*arguments: object) -> None:
+        raise AssertionError("searched")
+
+    monkeypatch.setattr("charrnn.text.documents.find_id_blocks", refuse)
+    data = prepare(*texts)
+    assert data.starts is not None
+    batches = StreamBatches(
+        data.training, None, DEFAULTS.batch, DEFAULTS.chunk, DEFAULTS.seed, data.seams, data.starts
+    )
+    for number in range(30):
+        assert (batches[number].inputs == expected[number].inputs).all()
+    assert data.corpus.documents().lengths.tolist() == [len(text) for text in texts]
 
 
 def test_the_seed_of_a_run_draws_the_lines_held_out() -> None:

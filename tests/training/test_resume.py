@@ -368,3 +368,16 @@ def test_a_finished_run_is_not_overwritten(launcher: Launcher) -> None:
     before = Path("run/model.safetensors").read_bytes()
     assert "finished" in one_line_error(launcher.run(*command))
     assert Path("run/model.safetensors").read_bytes() == before
+
+
+def test_a_run_goes_on_with_the_text_held_out_by_the_default_of_its_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The text is prepared by the saved fraction, although the default has become another one."""
+    with monkeypatch.context() as patch:
+        patch.setattr("charrnn.training.data.VALIDATION_CHARACTERS", 100)
+        assert train("whole") == 0
+        signal_at(patch, "step", 6)
+        assert train("run") == 130
+    assert train("run") == 0
+    assert_same("run", Path("whole"))
