@@ -22,7 +22,7 @@ from charrnn.models.interface import LanguageModel
 from charrnn.models.loading import load_model
 from charrnn.storage.runs import find_checkpoint
 from charrnn.text.corpus import find_encoded, load_corpus
-from charrnn.text.documents import Documents
+from charrnn.text.documents import Documents, Ids
 from charrnn.text.reading import ERRORS, Reading
 from charrnn.text.vocabulary import EOS, Vocabulary
 
@@ -257,10 +257,31 @@ class TrainedModel:
         Raises:
             CorpusError: it is no longer in the cache, or cannot be read.
         """
+        return self.vocabulary.decode(self._training_ids(corpus, encoding, errors))
+
+    def training_lines(
+        self, corpus: str | None = None, encoding: str | None = None, errors: str | None = None
+    ) -> frozenset[str]:
+        """The different lines of the corpus, to compare samples with.
+
+        Arguments and errors: see `training_text`.
+        """
+        ids = self._training_ids(corpus, encoding, errors)
+        ends = np.flatnonzero(ids == EOS)
+        begins = np.concatenate([[0], ends + 1])
+        decode = self.vocabulary.decode
+        return frozenset(
+            line
+            for begin, end in zip(begins.tolist(), [*ends.tolist(), len(ids)], strict=True)
+            for line in decode(ids[begin:end]).split("\n")
+        )
+
+    def _training_ids(
+        self, corpus: str | None, encoding: str | None, errors: str | None
+    ) -> Ids:
         if corpus is not None:
             reading = self._training_reading(encoding, errors)
-            found = load_corpus([corpus], reading, vocabulary=self.vocabulary)
-            return self.vocabulary.decode(found.ids)
+            return load_corpus([corpus], reading, vocabulary=self.vocabulary).ids
         digest = str(self.checkpoint.corpus.get("digest"))
         settings = self.checkpoint.training.get("settings", {})
         ids = find_encoded(digest, settings.get("min_count", 1))
@@ -268,7 +289,7 @@ class TrainedModel:
             raise CorpusError(
                 "the training text is no longer cached; name it with ", Parameter("corpus")
             )
-        return self.vocabulary.decode(ids)
+        return ids
 
     def _training_reading(self, encoding: str | None, errors: str | None) -> Reading:
         requested = self.checkpoint.training.get("requested")

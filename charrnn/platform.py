@@ -175,3 +175,9 @@ def release_pages(array: npt.NDArray[Any]) -> None:
     first = array.ctypes.data - np.frombuffer(mapped, np.uint8).ctypes.data
     start = first // mmap.PAGESIZE * mmap.PAGESIZE
     mapped.madvise(advice, start, first + array.nbytes - start)
+
+
+def enable_line_editing() -> None:
+    """Let `input` edit its line and remember earlier ones, where Python has readline."""
+    with suppress(ImportError):
+        import readline  # noqa: F401 - importing it is all that is needed

@@ -13,6 +13,8 @@ from charrnn.inference.strategies import STRATEGIES, Strategy
 
 STRATEGY_OPTIONS = tuple(Parameter(name).option.removeprefix("--") for name in STRATEGIES)
 """Options without dashes in front, in the order in which the strategies apply."""
+COMPARED = "temperature"
+"""The strategy that can be given several values, whose texts are shown side by side."""
 ESCAPES = {"\\n": "\n", "\\t": "\t", "\\r": "\r", "\\0": "\0", "\\\\": "\\"}
 ESCAPE = re.compile("|".join(map(re.escape, ESCAPES)))
 
@@ -34,12 +36,31 @@ class Characters(click.ParamType[str]):
         return unescape(str(value))
 
 
+class Numbers(click.ParamType[tuple[float, ...]]):
+    """One number, or several with commas between them."""
+
+    name = "float[,float]..."
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, ...]:
+        """The numbers."""
+        if isinstance(value, tuple):
+            return value
+        parts = value if isinstance(value, list) else str(value).split(",")
+        try:
+            return tuple(float(part) for part in parts)
+        except (TypeError, ValueError):
+            self.fail(f"{value!r} is not a valid float, nor several with commas.", param, ctx)
+
+
 def strategy_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add an option for every decoding strategy in STRATEGIES."""
     for name, strategy in reversed(STRATEGIES.items()):
-        function = click.option(Parameter(name).option, help=strategy.help, **_kind(strategy))(
-            function
-        )
+        kind = _kind(strategy)
+        if name == COMPARED:
+            kind |= {"type": Numbers(), "metavar": "T[,T]..."}
+        function = click.option(Parameter(name).option, help=strategy.help, **kind)(function)
     return function
 
 
@@ -51,5 +72,5 @@ def _kind(strategy: Strategy) -> dict[str, Any]:
     if isinstance(default, str):
         return {"type": Characters(), "metavar": "CHARACTERS", "default": default}
     if isinstance(default, int | float):
-        return {"type": type(default), "default": default, "show_default": True}
+        return {"type": type(default), "default": default, "show_default": True, "metavar": "N"}
     return {"type": Characters(), "metavar": "STRING", "multiple": True, "default": default}

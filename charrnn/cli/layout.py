@@ -34,7 +34,7 @@ class Column:
 
     def padded(self) -> list[str]:
         """Heading and cells, all of the same width."""
-        return [_pad(cell, self.width, self.numbers) for cell in [self.heading, *self.cells]]
+        return [pad(cell, self.width, self.numbers) for cell in [self.heading, *self.cells]]
 
 
 def facts(rows: Sequence[tuple[str, str]], width: int) -> list[str]:
@@ -65,7 +65,7 @@ def table(columns: Sequence[Column], width: int) -> list[str]:
     while len(kept) > 1 and sum(each.width + GAP for each in kept) - GAP > width:
         kept.remove(max(kept, key=lambda each: each.rank))
     rows = zip(*(each.padded() for each in kept), strict=True)
-    return [_cut((" " * GAP).join(row).rstrip(), width) for row in rows]
+    return [cut((" " * GAP).join(row).rstrip(), width) for row in rows]
 
 
 def display_width(text: str) -> int:
@@ -79,7 +79,8 @@ def _columns(character: str) -> int:
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
-def _pad(text: str, width: int, right: bool) -> str:
+def pad(text: str, width: int, right: bool = False) -> str:
+    """`text` with spaces, before it if `right`, in `width` columns."""
     space = " " * (width - display_width(text))
     return space + text if right else text + space
 
@@ -96,7 +97,8 @@ def wrap(line: str, width: int) -> list[str]:
     return parts
 
 
-def _cut(text: str, width: int) -> str:
+def cut(text: str, width: int) -> str:
+    """`text` in at most `width` columns, with an ellipsis if it is longer."""
     if display_width(text) <= width:
         return text
     while display_width(text) >= width:

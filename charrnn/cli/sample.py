@@ -2,35 +2,50 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import click
 
 from charrnn.api import DEFAULT_LENGTH, TrainedModel, new_seed
+from charrnn.cli.choice import Choice, choice_options
 from charrnn.cli.command import Command, PathName
 from charrnn.cli.decoding import STRATEGY_OPTIONS, strategy_options
+from charrnn.cli.interactive import Interactive
 from charrnn.cli.options import (
     check_characters,
     checkpoint_option,
     device_option,
-    json_option,
     ngram_option,
     open_model,
     raw_option,
     strict_option,
 )
+from charrnn.cli.sample_output import (
+    Layout,
+    Printer,
+    layout_options,
+    painter,
+    print_side_by_side,
+)
 from charrnn.cli.terminal import Output, note
 from charrnn.errors import SettingsError
-from charrnn.inference.novelty import Novelty, measure_novelty
-from charrnn.inference.strategies import Value, check_decoding
-from charrnn.inference.texts import Sample
+from charrnn.inference.strategies import check_decoding
 from charrnn.text.decoding import decode
-from charrnn.text.reading import ERRORS, Source
+from charrnn.text.reading import Source
 
 GROUPS = {
     "What to write": ("checkpoint", "prime", "prime-file", "length", "until-eos", "num", "seed"),
     "Decoding strategies, in the order in which they apply": STRATEGY_OPTIONS,
+    "Which texts": (
+        *("unseen", "unique", "match", "reject", "tries", "sort", "novelty"),
+        *("corpus", "encoding", "errors"),
+    ),
+    "Output": (
+        *("interactive", "no-prime", "separator", "null", "scores"),
+        *("heat", "json", "raw"),
+    ),
 }
 """Heading in the help -> options, those used most first."""
 
@@ -68,30 +83,17 @@ GROUPS = {
     "[default: a new one every time]",
 )
 @click.option("--num", type=click.IntRange(0), default=1, show_default=True, help="How many texts.")
+@choice_options
+@layout_options
 @click.option(
-    "--novelty",
+    "--interactive",
     is_flag=True,
-    help="Report on stderr how much of each text is copied from the training text: the longest run "
-    "of characters found there, and the share of 20-character windows found there.",
-)
-@click.option(
-    "--corpus",
-    type=PathName(),
-    metavar="PATH",
-    help="The training text for --novelty, if it is no longer in the cache.",
-)
-@click.option("--encoding", help="Encoding of --corpus.  [default: as in training]")
-@click.option(
-    "--errors",
-    type=click.Choice(ERRORS),
-    help="Refuse bytes of --corpus that are not text, or replace each by U+FFFD.  "
-    "[default: as in training]",
+    help="Type beginnings and watch the model go on; :help lists what else can be typed.",
 )
 @device_option
 @ngram_option
 @strict_option
 @raw_option
-@json_option
 def command(
     checkpoint: str | None,
     length: int | None,
@@ -100,16 +102,13 @@ def command(
     prime_file: str | None,
     seed: int | None,
     num: int,
-    novelty: bool,
-    corpus: str | None,
-    encoding: str | None,
-    errors: str | None,
+    interactive: bool,
     device: str,
     no_ngram: bool,
     strict: bool,
     raw: bool,
-    as_json: bool,
-    **decoding: Value,
+    temperature: tuple[float, ...],
+    **options: Any,
 ) -> None:
     """Write new text from a trained model.
 
@@ -118,60 +117,85 @@ def command(
 
     Decoding strategies apply in the order in which they are listed: first what may not be written,
     then the shape of the distribution, then the choice, then where to stop.
+
+    With --unseen, --unique, --match and --reject texts are drawn until --num are found.
     """
-    check_decoding(decoding)
-    _check_corpus_options(novelty, corpus, encoding or errors)
+    choice, layout = Choice.taken_from(options), Layout.taken_from(options)
+    choice.check()
+    layout.check()
+    decodings = [check_decoding({**options, "temperature": each}) for each in temperature]
+    if interactive:
+        _refuse_with_interactive(layout, choice, len(decodings), num)
     output = Output(raw)
     model = open_model(checkpoint, device, no_ngram)
     prime = _read_prime(prime, prime_file)
     check_characters(model, prime, strict)
+    _warn_of_useless_stops(model, decodings[0]["stop"])
     if length is None and not until_eos:
         length = DEFAULT_LENGTH
     if seed is None:
         seed = new_seed()
         note(f"seed: {seed}")
-    training_text = model.training_text(corpus, encoding, errors) if novelty else None
-    options: dict[str, Any] = {
-        "length": length, "prime": prime, "seed": seed, "until_eos": until_eos or None, **decoding
+    given: dict[str, Any] = {
+        "length": length, "prime": prime, "seed": seed,
+        "until_eos": until_eos or model.checkpoint.lines,
     }
-    if num == 1 and not as_json and not novelty:
-        _stream(model, output, **options)
-        return
-    for number, sample in enumerate(model.samples(range(num), **options)):
-        generated = sample.text[len(prime) :]
-        copied = None if training_text is None else measure_novelty(generated, training_text)
-        if as_json:
-            facts = {"seed": seed, "number": number, "characters": len(generated)}
-            output.record({**_facts(sample, copied), **facts, "checkpoint": str(model.path)})
+    if interactive:
+        paint = painter(output) if layout.heat else None
+        Interactive(model, output, decoding=decodings[0], paint=paint, **given).run()
+    else:
+        _write(model, output, layout, choice, num, given, decodings)
+
+
+def _write(
+    model: TrainedModel,
+    output: Output,
+    layout: Layout,
+    choice: Choice,
+    num: int,
+    given: dict[str, Any],
+    decodings: Sequence[dict[str, Any]],
+) -> None:
+    """Write `num` texts with each of the `decodings`."""
+    filters, training_text = choice.filters(model), choice.training_text(model)
+    printer = Printer(output, layout, model, given, training_text)
+    several = len(decodings) > 1 and layout.side_by_side
+    streams = num == 1 and layout.plain and not (several or filters.any or choice.novelty)
+    columns: list[list[str]] = []
+    for decoding in decodings:
+        if streams:
+            if given["length"] != 0 or given["prime"]:
+                printer.stream(given["prime"], model.stream_scored(**given, **decoding))
             continue
-        if number and not model.checkpoint.lines:
-            output.write("\n")
-        output.line(sample.text)
-        if copied is not None:
+        draw = partial(model.samples, **given, **decoding)
+        found = choice.texts(draw, num, filters, decoding["beam"])
+        if several:
+            columns.append([layout.shown(sample) for sample in found])
+            continue
+        for sample in found:
+            printer.print(sample, decoding)
+    if several:
+        headings = [f"temperature {decoding['temperature']:g}" for decoding in decodings]
+        print_side_by_side(output, headings, columns)
+    printer.finish()
+
+
+def _refuse_with_interactive(
+    layout: Layout, choice: Choice, temperatures: int, num: int
+) -> None:
+    if num != 1 or temperatures > 1 or choice.used or layout.used:
+        raise SettingsError(
+            "--interactive writes one text at a time; of the options for output it allows --heat"
+        )
+
+
+def _warn_of_useless_stops(model: TrainedModel, stops: Sequence[str]) -> None:
+    for stop in stops:
+        if unknown := model.vocabulary.unknown(stop):
             note(
-                f"longest run found in the corpus: {copied.longest_run} characters; "
-                f"20-character windows found there: {copied.copied_windows:.1%}"
+                f"warning: --stop {stop!r} never comes: the model does not know "
+                f"{' '.join(unknown)}"
             )
-
-
-def _check_corpus_options(novelty: bool, corpus: str | None, reading: str | None) -> None:
-    if corpus is not None and not novelty:
-        raise SettingsError("--corpus is for --novelty; give both")
-    if reading is not None and corpus is None:
-        raise SettingsError("--encoding and --errors are for --corpus; give that too")
-
-
-def _stream(model: TrainedModel, output: Output, **options: Any) -> None:
-    output.write(options["prime"])
-    for character in model.stream(**options):
-        output.write(character)
-    if options["length"] != 0 or options["prime"]:
-        output.write("\n")
-
-
-def _facts(sample: Sample, copied: Novelty | None) -> dict[str, Any]:
-    facts = {"text": sample.text, "ended_by": sample.ended_by}
-    return {**facts, **({} if copied is None else asdict(copied))}
 
 
 def _read_prime(prime: str, prime_file: str | None) -> str:

@@ -79,6 +79,11 @@ class Output:
         self._translate = self._terminal and not raw
         self._flushed = 0.0
 
+    @property
+    def terminal(self) -> bool:
+        """Whether it is a terminal."""
+        return self._terminal
+
     def write(self, text: str) -> None:
         """Write text; flush it, but not a file or pipe more often than every FLUSH_SECONDS."""
         now = time.monotonic()

@@ -173,7 +173,8 @@ STRATEGIES: dict[str, Strategy] = {
         in_search=True,
     ),
     "temperature": Strategy(
-        "Lower is more predictable, higher more varied; 1: as the model says, 0: like --argmax.",
+        "Lower is more predictable, higher more varied; 1: as the model says, 0: like --argmax. "
+        "Several, with commas, are shown side by side.",
         0.8,
         1.0,
         apply=apply_temperature,

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from charrnn.inference.strategies import STRATEGIES
+from charrnn.cli.decoding import STRATEGY_OPTIONS
+from charrnn.inference.strategies import STRATEGIES, check_decoding
 from charrnn.models.checkpoint import save_checkpoint
 from charrnn.storage.runs import MODEL_FILE
 from charrnn.text.vocabulary import EOS
@@ -21,6 +22,7 @@ def test_every_decoding_strategy_has_an_option_with_its_default(name: str) -> No
     option = options_of("sample")["--" + name.replace("_", "-")]
     assert option.default == STRATEGIES[name].default
     assert option.help == STRATEGIES[name].help
+    assert ",".join(STRATEGY_OPTIONS).replace("-", "_") == ",".join(STRATEGIES)
 
 
 def test_the_help_lists_strategies_in_their_order(charrnn: Command) -> None:
@@ -128,7 +130,15 @@ def test_json_samples_have_the_agreed_keys(charrnn: Command, prose_c: tuple[str,
     (record,) = charrnn(
         *("sample", *prose_c, "--json", "--seed", "3", "--length", "9", "--prime", "the")
     ).records
-    assert record.keys() == {"text", "ended_by", "seed", "number", "characters", "checkpoint"}
+    assert record.keys() == {
+        "text", "ended_by", "seed", "number", "characters", "checkpoint", "log_probability",
+        "nats_per_character", "settings",
+    }
+    assert record["settings"] == {
+        **check_decoding({}), "stop": [], "length": 9, "prime": "the", "seed": 3,
+        "until_eos": False,
+    }
+    assert record["nats_per_character"] == pytest.approx(-record["log_probability"] / 9)
     assert record["ended_by"] == "length"
     assert (record["seed"], record["checkpoint"]) == (3, str(prose_c[1]))
     assert record["text"].startswith("the")
@@ -185,7 +195,8 @@ def test_a_text_of_lines_ends_as_lines_end(charrnn: Command) -> None:
     for record in records:
         assert record["ended_by"] == ("length" if record["characters"] == 3 else "eos")
     assert {record["ended_by"] for record in records} == {"length", "eos"}
-    assert charrnn(*common).records == charrnn(*common, "--until-eos").records
+    usual, told = (charrnn(*common, *more).records for more in ((), ("--until-eos",)))
+    assert [each["text"] for each in usual] == [each["text"] for each in told]
 
 
 def test_what_decides_a_text_is_said_in_the_help() -> None:
