@@ -122,7 +122,7 @@ WRONG = [
     ("sample -c half.safetensors", 1, "half.safetensors is not a usable", "copy it again"),
     ("sample", 1, "there is no trained model in checkpoints/", "charrnn train CORPUS"),
     ("score -c RUN", 2, "give texts", "or - for stdin, or --file FILE"),
-    ("sample -c RUN --corpus good.txt", 2, "--corpus is for --novelty", "give both"),
+    ("sample -c RUN --corpus good.txt", 2, "--corpus is for --novelty", "give one of them"),
     ("sample -c RUN --novelty --encoding utf-8", 2, "are for --corpus", "give that too"),
     ("info RUN -c RUN", 2, "RUN or --checkpoint", "not both"),
     ("sample -c RUN --top-k 2147483649", 2, "must be 0 to 2,147,483,648", "not 2,147,483,649"),
