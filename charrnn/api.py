@@ -6,24 +6,31 @@ Joins vocabulary, model, sampler and scorer; knows nothing of terminals.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from charrnn.errors import CheckpointError, CorpusError, Parameter, SettingsError, VocabularyError
-from charrnn.inference.scoring import Score, evaluate_documents, score_characters, score_documents
+from charrnn.errors import CheckpointError, Parameter, SettingsError, VocabularyError
+from charrnn.inference.evaluation import Evaluation, evaluate_corpora, lines_of, training_ids
+from charrnn.inference.scoring import (
+    Score,
+    evaluate_documents,
+    most_probable,
+    score_characters,
+    score_documents,
+)
 from charrnn.inference.strategies import Value
 from charrnn.inference.texts import Request, Sample, Writer
 from charrnn.models.checkpoint import Checkpoint, load_checkpoint
 from charrnn.models.interface import LanguageModel
 from charrnn.models.loading import load_model
 from charrnn.storage.runs import find_checkpoint
-from charrnn.text.corpus import find_encoded, load_corpus
-from charrnn.text.documents import Documents, Ids
-from charrnn.text.reading import ERRORS, Reading
+from charrnn.text.corpus import load_corpus
+from charrnn.text.documents import Documents
+from charrnn.text.reading import Reading
 from charrnn.text.vocabulary import EOS, Vocabulary
 
 DEFAULT_LENGTH = 500
@@ -212,6 +219,16 @@ class TrainedModel:
             for text, values in zip(given, scores, strict=True)
         ]
 
+    def expected_characters(
+        self, text: str, eos: bool | None = None
+    ) -> list[tuple[str, float]]:
+        """The most probable character at each place of `text`, EOS as "", and its probability.
+
+        `eos`: as in `score`.
+        """
+        (pairs,) = most_probable(self.model, self._documents([text], eos))
+        return [(self.vocabulary.character(index), value) for index, value in pairs]
+
     def _documents(self, texts: list[str], eos: bool | None) -> Documents:
         with_eos = self.checkpoint.lines if eos is None else eos
         ending = [EOS] if with_eos else []
@@ -237,12 +254,22 @@ class TrainedModel:
         names = [str(name) for name in _list_of("files", (str, Path), corpora)]
         reading = Reading(self.checkpoint.lines, encoding, errors)
         corpus = load_corpus(names, reading, vocabulary=self.vocabulary)
-        scores = [evaluate_documents(self.model, part) for part in corpus.parts()]
-        return Score(
-            sum(score.log_probability for score in scores),
-            sum(score.characters for score in scores),
-            sum(score.unknown_characters for score in scores),
-        )
+        return Score.total([evaluate_documents(self.model, part) for part in corpus.parts()])
+
+    def evaluate_each(
+        self,
+        corpora: Sequence[str | Path],
+        encoding: str = "utf-8",
+        errors: str = "strict",
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> list[Evaluation]:
+        """What the model says about each of the `corpora`; arguments and errors: see `evaluate`.
+
+        `on_progress` is called with the characters that are done and all that are to be done.
+        """
+        names = [str(name) for name in _list_of("files", (str, Path), corpora)]
+        reading = Reading(self.checkpoint.lines, encoding, errors)
+        return evaluate_corpora(self.model, self.checkpoint, names, reading, on_progress)
 
     def training_text(
         self, corpus: str | None = None, encoding: str | None = None, errors: str | None = None
@@ -257,7 +284,8 @@ class TrainedModel:
         Raises:
             CorpusError: it is no longer in the cache, or cannot be read.
         """
-        return self.vocabulary.decode(self._training_ids(corpus, encoding, errors))
+        ids = training_ids(self.checkpoint, corpus, encoding, errors)
+        return self.vocabulary.decode(ids)
 
     def training_lines(
         self, corpus: str | None = None, encoding: str | None = None, errors: str | None = None
@@ -266,39 +294,7 @@ class TrainedModel:
 
         Arguments and errors: see `training_text`.
         """
-        ids = self._training_ids(corpus, encoding, errors)
-        ends = np.flatnonzero(ids == EOS)
-        begins = np.concatenate([[0], ends + 1])
-        decode = self.vocabulary.decode
-        return frozenset(
-            line
-            for begin, end in zip(begins.tolist(), [*ends.tolist(), len(ids)], strict=True)
-            for line in decode(ids[begin:end]).split("\n")
-        )
-
-    def _training_ids(
-        self, corpus: str | None, encoding: str | None, errors: str | None
-    ) -> Ids:
-        if corpus is not None:
-            reading = self._training_reading(encoding, errors)
-            return load_corpus([corpus], reading, vocabulary=self.vocabulary).ids
-        digest = str(self.checkpoint.corpus.get("digest"))
-        settings = self.checkpoint.training.get("settings", {})
-        ids = find_encoded(digest, settings.get("min_count", 1))
-        if ids is None:
-            raise CorpusError(
-                "the training text is no longer cached; name it with ", Parameter("corpus")
-            )
-        return ids
-
-    def _training_reading(self, encoding: str | None, errors: str | None) -> Reading:
-        requested = self.checkpoint.training.get("requested")
-        known = requested if isinstance(requested, dict) else {}
-        encoding = encoding or str(known.get("encoding", Reading.encoding))
-        errors = errors or known.get("errors")
-        return Reading(
-            self.checkpoint.lines, encoding, errors if errors in ERRORS else Reading.errors
-        )
+        return lines_of(training_ids(self.checkpoint, corpus, encoding, errors), self.vocabulary)
 
     def require_known(self, text: str) -> None:
         """Raise VocabularyError if `text` has characters outside the vocabulary."""

@@ -30,7 +30,7 @@ ORDER = (  # each package imports only from those before it, or from itself
     ("cli", "__main__"),
 )
 ONLY_IN = {  # library -> the modules that may import it at all
-    "rich": ("cli.progress", "cli.heat_map"),
+    "rich": ("cli.progress", "cli.heat_map", "cli.bar"),
     "torch": ("models.torch_rnn", "models.loading", "training"),
     "click": ("cli",),
     "safetensors": ("storage.tensor_file",),
@@ -39,6 +39,7 @@ ONLY_IN = {  # library -> the modules that may import it at all
     "ctypes": ("platform",),
 }
 LAZILY = {
+    ("rich", "cli.bar"),
     *(("torch", "models.loading"), ("filelock", "storage.files")),
     *(("fcntl", "platform"), ("ctypes", "platform")),
 }

@@ -1,21 +1,37 @@
-"""`charrnn evaluate`: measure a model on whole corpora."""
+"""`charrnn evaluate`: measure models on whole corpora."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from typing import Any
 
 import click
 
+from charrnn.api import TrainedModel
+from charrnn.cli.bar import DelayedBar
 from charrnn.cli.command import Command, PathName
 from charrnn.cli.options import (
-    checkpoint_option,
+    checkpoints_option,
     device_option,
     encoding_options,
     json_option,
     ngram_option,
-    open_model,
+    open_models,
 )
-from charrnn.cli.terminal import Output
+from charrnn.cli.score_output import CHECKPOINT, FIGURE_COLUMNS, WIDEST_NAME, short_names
+from charrnn.cli.tables import Column, Table
+from charrnn.cli.terminal import Output, note
+from charrnn.inference.evaluation import Evaluation
+from charrnn.inference.scoring import Score
+
+TOTAL = "total"
+COLUMNS = (
+    *FIGURE_COLUMNS,
+    Column("seconds", "seconds", 7, ".1f", 0),
+    Column("characters_per_second", "char/s", 9, ",.0f", 0),
+    Column("corpus", "corpus"),
+)
 
 
 @click.command(
@@ -23,39 +39,101 @@ from charrnn.cli.terminal import Output
     name="evaluate",
     examples=(
         "charrnn evaluate unseen.txt",
-        "charrnn evaluate -c shakespeare unseen.txt --json",
+        "charrnn evaluate -c shakespeare -c names unseen.txt",
     ),
 )
 @click.argument("corpora", nargs=-1, required=True, type=PathName(), metavar="CORPUS...")
-@checkpoint_option
+@checkpoints_option
 @encoding_options
 @device_option
 @ngram_option
 @json_option
 def command(
     corpora: tuple[str, ...],
-    checkpoint: str | None,
+    checkpoint: tuple[str, ...],
     encoding: str,
     errors: str,
     device: str,
     no_ngram: bool,
     as_json: bool,
 ) -> None:
-    """Measure a trained model on CORPUS: files, directories of *.txt, or - for stdin.
+    """Measure trained models on CORPUS: files, directories of *.txt, or - for stdin.
 
-    The text is read as in training: lines as documents if the model was trained with --lines.
+    The text is read as in training: lines as documents if a model was trained with --lines. There
+    is a row for each CORPUS and a total; with several -c, for each model.
     """
     output = Output()
-    model = open_model(checkpoint, device, no_ngram)
-    started = time.monotonic()
-    score = model.evaluate(corpora, encoding, errors)
-    seconds = time.monotonic() - started
-    figures = score.figures() | {
-        "seconds": seconds,
-        "characters_per_second": score.characters / max(seconds, 1e-9),
+    models = open_models(checkpoint, device, no_ngram)
+    names = short_names([model.path for model in models])
+    table = None if as_json else Table(output, _columns(names), numbers=".10g")
+    totals: list[Score] = []
+    for name, model in zip(names, models, strict=True):
+        started = time.monotonic()
+        with DelayedBar(f"evaluating {name}") as bar:
+            found = model.evaluate_each(corpora, encoding, errors, bar.update)
+        seconds = time.monotonic() - started
+        _warn(name, model, found)
+        totals.append(Score.total([each.score for each in found]))
+        if table is None:
+            output.record(_record(model, found, totals[-1], seconds))
+        else:
+            which = (name,) if len(models) > 1 else ()
+            for label, score in _rows(found, totals[-1]):
+                share = seconds * score.characters / max(1, totals[-1].characters)
+                table.row(*which, *score.figures().values(), share, _speed(score, share), label)
+    _compare(names, totals)
+
+
+def _columns(names: Sequence[str]) -> tuple[Column, ...]:
+    width = max(5, min(WIDEST_NAME, max(map(len, names))))
+    return (Column(CHECKPOINT, "model", width), *COLUMNS) if len(names) > 1 else COLUMNS
+
+
+def _rows(found: Sequence[Evaluation], total: Score) -> list[tuple[str, Score]]:
+    rows = [(each.corpus, each.score) for each in found]
+    return rows if len(rows) == 1 else [*rows, (TOTAL, total)]
+
+
+def _speed(score: Score, seconds: float) -> float:
+    return score.characters / max(seconds, 1e-9)
+
+
+def _record(
+    model: TrainedModel, found: Sequence[Evaluation], total: Score, seconds: float
+) -> dict[str, Any]:
+    """The total, and each corpus if there are several."""
+    record = total.figures() | {
+        "seconds": seconds, "characters_per_second": _speed(total, seconds),
+        CHECKPOINT: str(model.path),
     }
-    if as_json:
-        output.record({**figures, "checkpoint": str(model.path)})
+    if len(found) == 1:
+        return record
+    return record | {"corpora": [{"corpus": each.corpus, **each.score.figures()} for each in found]}
+
+
+def _warn(name: str, model: TrainedModel, found: Sequence[Evaluation]) -> None:
+    """Report characters that the model does not know, and a text that it was trained on."""
+    for each in found:
+        if each.trained_on:
+            note(
+                f"warning: {name} was trained on {each.corpus}: these figures are better than for "
+                "a text that it has not seen"
+            )
+        if count := each.score.unknown_characters:
+            shown = " ".join(each.unknown[:20])
+            what = "character" if count == 1 else "characters"
+            note(f"{each.corpus}: {count:,} unknown {what}, read as UNK{': ' * bool(shown)}{shown}")
+
+
+def _compare(names: Sequence[str], totals: Sequence[Score]) -> None:
+    """Name the best of several models, if their figures compare."""
+    if len(names) == 1:
         return
-    for name, value in figures.items():
-        output.line(f"{name}\t{value:.10g}")
+    if any(total.unknown_characters for total in totals):
+        note(
+            "UNK stands for every character that a model does not know: with unknown characters, "
+            "figures of models with different vocabularies do not compare"
+        )
+        return
+    best = min(range(len(names)), key=lambda index: totals[index].nats_per_character)
+    note(f"best: {names[best]}, {totals[best].nats_per_character:.4f} nats per character")

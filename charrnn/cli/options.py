@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -26,6 +26,20 @@ def checkpoint_option(function: Command) -> Command:
         metavar="RUN",
         show_default="$CHARRNN_CHECKPOINT, else the run trained last in checkpoints/",
         help="A run in checkpoints/, a run directory, or a model.safetensors.",
+    )(function)
+
+
+def checkpoints_option(function: Command) -> Command:
+    """-c/--checkpoint, which can be given several times to compare models."""
+    return click.option(
+        "-c",
+        "--checkpoint",
+        type=RunName(),
+        multiple=True,
+        metavar="RUN",
+        show_default="$CHARRNN_CHECKPOINT, else the run trained last in checkpoints/",
+        help="A run in checkpoints/, a run directory, or a model.safetensors; give several to "
+        "compare them.",
     )(function)
 
 
@@ -89,6 +103,13 @@ def open_model(checkpoint: str | None, device: str, no_ngram: bool) -> TrainedMo
     if model.checkpoint.training.get("history") == []:
         note("warning: this model is untrained or nearly so: saved before its first validation")
     return model
+
+
+def open_models(
+    checkpoints: Sequence[str], device: str, no_ngram: bool
+) -> list[TrainedModel]:
+    """Open the models named, or the one that is meant if none is."""
+    return [open_model(each, device, no_ngram) for each in checkpoints or (None,)]
 
 
 def check_characters(model: TrainedModel, text: str, strict: bool) -> None:

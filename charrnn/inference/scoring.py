@@ -11,7 +11,7 @@ Axes: B segments in a batch, T positions, D documents, S segments. Logarithms ar
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,8 @@ CONTEXT = 1024
 SEGMENT = 2048
 MAX_ROWS = 256
 MAX_CHUNK = 128
+MAX_JOINED = 1 << 22
+"""Collections of together at most so many ids are read in one batch."""
 MAX_CELLS = 1 << 23
 """B * T * V is at most this, or B = T = 1: 32 MiB of float32."""
 
@@ -74,6 +76,15 @@ class Score:
         except OverflowError:
             return math.inf
 
+    @classmethod
+    def total(cls, scores: Sequence[Score]) -> Score:
+        """The score of several texts together."""
+        return cls(
+            sum(score.log_probability for score in scores),
+            sum(score.characters for score in scores),
+            sum(score.unknown_characters for score in scores),
+        )
+
     def figures(self) -> dict[str, float]:
         """The score by the names in FIGURES."""
         return {name: getattr(self, name) for name in FIGURES}
@@ -117,12 +128,90 @@ def score_characters(
 
 def evaluate_documents(model: LanguageModel, documents: Documents) -> Score:
     """The score of all documents together."""
-    total = 0.0
-    unknown = 0
-    for scored in score_spans(model, documents):
-        total += float(scored.values.sum(dtype=np.float64))
-        unknown += int(np.count_nonzero(documents.ids[scored.positions] == UNK))
-    return Score(total, documents.characters, unknown)
+    (score,) = evaluate_collections(model, [documents])
+    return score
+
+
+def evaluate_collections(
+    model: LanguageModel,
+    collections: Sequence[Documents],
+    on_progress: Callable[[int, int], None] | None = None,
+) -> list[Score]:
+    """The score of each collection of documents; small collections are read in one batch.
+
+    `on_progress` is called with the characters that are done and all that are to be done.
+    """
+    total = sum(each.characters for each in collections)
+    done = 0
+    scores: list[Score] = []
+    for group in _groups(collections):
+        documents = join_documents(group)
+        owners = np.repeat(np.arange(len(group)), [len(each.starts) for each in group])
+        sums = np.zeros(len(group))
+        unknown = np.zeros(len(group), np.int64)
+        for scored in score_spans(model, documents):
+            of = owners[scored.documents]
+            sums += np.bincount(of, scored.values, len(group))
+            unknown += np.bincount(of[documents.ids[scored.positions] == UNK], None, len(group))
+            done += len(scored.values)
+            if on_progress is not None:
+                on_progress(done, total)
+        scores += [
+            Score(float(sums[at]), each.characters, int(unknown[at]))
+            for at, each in enumerate(group)
+        ]
+    return scores
+
+
+def _groups(collections: Sequence[Documents]) -> Iterator[list[Documents]]:
+    """Neighbours together, as long as their ids are few enough to be copied."""
+    group: list[Documents] = []
+    size = 0
+    for each in collections:
+        size += len(each.ids)
+        if group and size > MAX_JOINED:
+            yield group
+            group, size = [], len(each.ids)
+        group.append(each)
+    if group:
+        yield group
+
+
+def join_documents(collections: Sequence[Documents]) -> Documents:
+    """All documents of `collections`, in order, as one collection."""
+    if len(collections) == 1:
+        return collections[0]
+    offsets = np.cumsum([0, *(len(each.ids) for each in collections[:-1])])
+    return Documents(
+        np.concatenate([each.ids for each in collections]),
+        np.concatenate(
+            [each.starts + at for each, at in zip(collections, offsets, strict=True)]
+        ),
+        np.concatenate([each.lengths for each in collections]),
+    )
+
+
+def most_probable(
+    model: LanguageModel, documents: Documents
+) -> list[list[tuple[int, float]]]:
+    """For each predicted id of each document, the most probable id in its place, UNK aside.
+
+    Returns:
+        pairs of an id and its probability.
+    """
+    found = [[(EOS, 0.0)] * length for length in documents.lengths.tolist()]
+    state: State = None
+    for window in windows(documents, model.vocabulary_size):
+        state = window.enter(model, state)
+        predicted, state = model.forward(window.inputs, state)  # (B, T, V)
+        predicted[..., UNK] = -np.inf
+        best = predicted.argmax(-1)  # (B, T)
+        values = np.exp(predicted.max(-1))
+        for row, column in np.argwhere(window.counted).tolist():
+            which = int(window.documents[row])
+            at = int(window.positions[row, column] - documents.starts[which])
+            found[which][at] = int(best[row, column]), float(values[row, column])
+    return found
 
 
 def score_spans(model: LanguageModel, documents: Documents) -> Iterator[Scored]:

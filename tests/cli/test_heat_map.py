@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-import math
 import re
 from pathlib import Path
 
@@ -9,7 +8,10 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from charrnn.api import TrainedModel
 from charrnn.cli.heat_map import print_heat_map
+from charrnn.cli.score_output import surprises
+from charrnn.cli.terminal import one_line
 from charrnn.models.checkpoint import save_checkpoint
 from charrnn.storage.runs import MODEL_FILE
 from tests.faults.support import on_terminal
@@ -81,13 +83,33 @@ def expected() -> list[float]:
     return [-value for value in scores.log_probabilities]
 
 
-def test_a_terminal_shows_a_heat_map_with_numbers(expected: list[float]) -> None:
+def test_a_terminal_shows_a_heat_map_with_legend_and_numbers(expected: list[float]) -> None:
     status, shown = on_terminal("score", "-c", "run", "--per-character", TEXT)
     assert status == 0
     assert shown.count("\x1b[") >= 2 * len(TEXT)
     lines = re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines()
-    assert "".join(lines[-2].split()) == "the漢cat\\n"
-    assert [float(number) for number in lines[-1].split()] == pytest.approx(expected, abs=0.0051)
+    heading, total, legend, characters, numbers, *surprises = lines
+    assert heading.split()[0] == "log"
+    assert total.endswith("the 漢 cat\\n")
+    assert legend.split()[:3] == ["nats:", "0.0", "0.7"]
+    assert "".join(characters.split()) == "the漢cat\\n"
+    assert [float(number) for number in numbers.split()] == pytest.approx(expected, abs=0.0051)
+    assert len(surprises) == min(3, sum(nats >= 3 for nats in expected))
+
+
+def test_the_most_surprising_places_are_named(expected: list[float]) -> None:
+    model = TrainedModel.open("run")
+    (scores,) = model.score_characters([TEXT])
+    lines = surprises(model, TEXT, scores, 1.0)
+    worst = sorted(sorted(range(len(TEXT)), key=lambda at: -expected[at])[:3])
+    best = model.expected_characters(TEXT)
+    for line, at in zip(lines, worst, strict=True):
+        shown, wanted = (one_line(each) for each in (TEXT[at], best[at][0]))
+        assert line == (
+            f"at {at + 1}: '{shown}' has {expected[at]:.2f} nats; expected '{wanted}' "
+            f"({best[at][1]:.0%})"
+        )
+    assert surprises(model, TEXT, scores, 1e9) == []
 
 
 @pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
@@ -97,9 +119,7 @@ def test_a_terminal_without_colours_shows_a_table_of_numbers(
     status, shown = on_terminal("score", "-c", "run", "--per-character", TEXT, env=environment)
     assert status == 0
     assert "\x1b" not in shown
-    header, total, *rows = [line.split("\t") for line in shown.splitlines()]
-    assert [row[1] for row in rows] == ["t", "h", "e", " ", "漢", " ", "c", "a", "t", "\\n"]
-    values = [float(row[0]) for row in rows]
-    assert values == pytest.approx([-each for each in expected], rel=1e-4)
-    assert math.fsum(values) == pytest.approx(float(total[0]), rel=1e-4)
-    assert header[0] == "log_probability"
+    header, *rows = [line.split() for line in shown.splitlines()]
+    assert header == ["number", "position", "character", "nats", "unknown"]
+    assert "".join(row[2] for row in rows if len(row) == 5) == "the漢cat\\n"
+    assert [float(row[-2]) for row in rows] == pytest.approx(expected, abs=0.00051)

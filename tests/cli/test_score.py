@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 import os
@@ -12,6 +14,7 @@ import pytest
 
 from tests.cli.support import FIGURES
 from tests.conftest import Command
+from tests.faults.support import on_terminal
 from tests.support import Trained, prose
 
 
@@ -48,14 +51,82 @@ def test_a_score_is_the_sum_of_its_characters(
             assert "".join(part["character"] for part in parts) == record["text"]
 
 
-def test_characters_are_listed_below_their_text(
+@pytest.mark.parametrize("as_csv", [False, True])
+def test_characters_are_long_rows(
+    as_csv: bool, charrnn: Command, prose_c: tuple[str, Path]
+) -> None:
+    command = ("score", *prose_c, "--eos", "a\nb", "", "the Ω,")
+    scores = charrnn(*command, "--json").records
+    out = charrnn(*command, "--per-character", *(["--csv"] if as_csv else [])).out
+    delimiter, end = (",", "\n") if as_csv else ("\t", "\\n")
+    header, *rows = csv.reader(io.StringIO(out), delimiter=delimiter)
+    assert header == ["number", "position", "character", "nats", "unknown"]
+    assert [row[2] for row in rows] == ["a", end, "b", "<EOS>", *"the Ω,", "<EOS>"]
+    assert [row[0] for row in rows] == ["1"] * 4 + ["3"] * 7
+    assert [row[1] for row in rows] == [*"1234", *"1234567"]
+    assert [row[2] for row in rows if row[4] == "1"] == ["Ω", ","]
+    for number, score in zip("13", scores, strict=True):
+        total = sum(float(row[3]) for row in rows if row[0] == number)
+        assert total == pytest.approx(-score["log_probability"], rel=1e-4)
+
+
+def test_csv_has_the_columns_of_the_table(charrnn: Command, prose_c: tuple[str, Path]) -> None:
+    texts = ("the cat", 'say "no", and\nmore')
+    table = charrnn("score", *prose_c, *texts).out.splitlines()
+    rows = list(csv.reader(io.StringIO(charrnn("score", *prose_c, "--csv", *texts).out)))
+    assert [row[:-1] for row in rows] == [line.split("\t")[:-1] for line in table]
+    assert [row[-1] for row in rows] == ["text", *texts]
+    assert charrnn("score", *prose_c, "--csv", "--json", "a").status == 2
+
+
+def test_the_likeliest_text_comes_first(charrnn: Command, prose_c: tuple[str, Path]) -> None:
+    texts = ("was tac eht", "the cat saw", "a dog", "xxxxxxxxxxxxxxxx")
+    found = charrnn("score", *prose_c, "--json", "--sort", *texts).records
+    scores = [record["log_probability"] for record in found]
+    assert scores == sorted(scores, reverse=True)
+    assert {record["text"] for record in found} == set(texts)
+    piped = charrnn("score", *prose_c, "--json", "--sort", "-", stdin="\n".join(texts)).records
+    assert [record["text"] for record in piped] == [record["text"] for record in found]
+
+
+def test_several_models_score_each_text(
+    charrnn: Command, prose_c: tuple[str, Path], names_c: tuple[str, Path]
+) -> None:
+    texts = ("the cat", "Tomara")
+    both = charrnn("score", *prose_c, *names_c, "--json", *texts).records
+    assert both[::2] == charrnn("score", *prose_c, "--json", *texts).records
+    assert [each["text"] for each in both] == ["the cat"] * 2 + ["Tomara"] * 2
+    header, *rows = (
+        line.split("\t") for line in charrnn("score", *prose_c, *names_c, *texts).out.splitlines()
+    )
+    assert header[0] == "checkpoint"
+    assert [row[0] for row in rows] == ["prose/run", "names/run"] * 2
+    assert [float(row[1]) for row in rows] == pytest.approx(
+        [each["log_probability"] for each in both], rel=1e-4
+    )
+
+
+def test_a_comparison_with_unknown_characters_is_warned_of(
+    charrnn: Command, prose_c: tuple[str, Path], names_c: tuple[str, Path]
+) -> None:
+    assert "do not compare" in charrnn("score", *prose_c, *names_c, "the cat").err
+    assert "do not compare" not in charrnn("score", *prose_c, *names_c, "mane").err
+    assert "do not compare" not in charrnn("score", *prose_c, "Ω").err
+
+
+def test_a_file_that_is_not_there_is_all_that_is_said(
     charrnn: Command, prose_c: tuple[str, Path]
 ) -> None:
-    result = charrnn("score", *prose_c, "--per-character", "--eos", "a\nb")
-    rows = [line.split("\t") for line in result.out.splitlines()[1:]]
-    assert [row[1] for row in rows[1:]] == ["a", "\\n", "b", "<EOS>"]
-    total = sum(float(row[0]) for row in rows[1:])
-    assert total == pytest.approx(float(rows[0][0]), rel=1e-4)
+    done = charrnn("score", *prose_c, "-f", "missing.txt")
+    assert (done.status, done.out) == (1, "")
+
+
+def test_files_have_encodings(charrnn: Command, prose_c: tuple[str, Path]) -> None:
+    Path("latin.txt").write_bytes("the café\n".encode("latin-1"))
+    common = ("score", *prose_c, "--json", "-f", "latin.txt")
+    assert charrnn(*common, "--encoding", "latin-1").records[0]["text"] == "the café"
+    assert charrnn(*common, "--errors", "replace").records[0]["text"] == "the caf\ufffd"
+    assert "is not utf-8 text" in charrnn(*common).err
 
 
 def test_texts_come_from_arguments_stdin_or_a_file(
@@ -217,3 +288,29 @@ def test_a_line_twice_as_long_does_not_take_four_times_as_long(
             seconds.append(time.process_time() - started)
             assert "1 distinct characters are not in the model's vocabulary" in result.err
         assert seconds[1] < 3 * seconds[0]
+
+
+# --- on a terminal
+
+
+@pytest.mark.parametrize("width", ["40", "80", "200"])
+def test_a_terminal_shows_an_aligned_table(
+    width: str, prose_model: Trained, names_model: Trained
+) -> None:
+    texts = ("the cat saw the old man and my sister.", "mane")
+    command = ("score", "-c", prose_model.run, "--no-eos", *texts)
+    status, shown = on_terminal(*command, env={"COLUMNS": width})
+    assert status == 0
+    heading, first, second = shown.replace("\r\n", "\n").splitlines()
+    assert max(map(len, (heading, first, second))) <= int(width)
+    assert second.index("mane") == heading.index("text") == first.index("the cat")
+    assert ("perplexity" in heading) == (width != "40")
+    status, shown = on_terminal(*command, "-c", names_model.run, env={"COLUMNS": width})
+    lines = shown.replace("\r\n", "\n").splitlines()
+    assert any(line.endswith("  mane") and len(line.split()) == 3 for line in lines)
+
+
+def test_who_types_is_told_what_is_waited_for(prose_model: Trained) -> None:
+    shown = on_terminal("score", "-c", prose_model.run, "-", press="the cat\n\x04", after="ends")[1]
+    assert shown.index("type a text and press Enter") < shown.index("nats")
+    assert shown.replace("\r\n", "\n").splitlines()[-1].endswith("the cat")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,10 @@ from charrnn.inference.scoring import (
     CONTEXT,
     SEGMENT,
     Score,
+    evaluate_collections,
     evaluate_documents,
+    join_documents,
+    most_probable,
     score_characters,
     score_documents,
     score_spans,
@@ -200,3 +204,45 @@ def test_a_long_text_in_segments_agrees_with_reading_it_in_one_go(cell: str) -> 
     text = np.random.default_rng(3).integers(0, 8, 2 * SEGMENT + CONTEXT + 500)
     (found,) = score_characters(model, documents(text.tolist()))
     np.testing.assert_allclose(found, one_by_one(model, text), rtol=0, atol=1e-4)
+
+
+def test_the_most_probable_ids_by_hand() -> None:
+    # After EOS A (0.5), after A B (0.5), after B EOS (0.5); UNK is not counted.
+    (found, none) = most_probable(TableModel(TABLE), documents([A, B, A], []))
+    assert found == [(A, 0.5), (B, 0.5), (EOS, 0.5)]
+    assert none == []
+
+
+def _recorder(seen: list[tuple[int, int]]) -> Callable[[int, int], None]:
+    return lambda done, total: seen.append((done, total))
+
+
+def test_collections_score_as_they_do_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = random_model(random_checkpoint("abcdefgh", hidden=12)).model
+    choose = np.random.default_rng(1)
+    collections = [
+        documents(*(choose.integers(0, 10, length).tolist() for length in lengths))
+        for lengths in ((5, 40), (1,), (300, 7, 20), (), (64,))
+    ]
+    alone = [evaluate_documents(model, each) for each in collections]
+    for limit in (1, 100, 1 << 22):
+        monkeypatch.setattr(scoring, "MAX_JOINED", limit)
+        progress: list[tuple[int, int]] = []
+        found = evaluate_collections(
+            model, collections, _recorder(progress)
+        )
+        for score, expected in zip(found, alone, strict=True):
+            assert score.characters == expected.characters
+            assert score.unknown_characters == expected.unknown_characters
+            assert score.log_probability == pytest.approx(expected.log_probability, abs=1e-3)
+        assert progress[-1] == (437, 437)
+        assert [done for done, _ in progress] == sorted(done for done, _ in progress)
+    assert Score.total(alone).characters == 437
+
+
+def test_joined_documents_are_the_same_documents() -> None:
+    joined = join_documents([documents([A, B], [B]), documents([]), documents([A])])
+    spans = zip(joined.starts, joined.lengths, strict=True)
+    assert [joined.ids[start : start + length].tolist() for start, length in spans] == [
+        [A, B], [B], [], [A],
+    ]

@@ -1,0 +1,141 @@
+"""Measure a model on whole corpora, and compare texts with the one that it was trained on.
+
+Joins scoring with the reading of corpora; knows nothing of terminals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+
+from charrnn.errors import CorpusError, Parameter, VocabularyError
+from charrnn.inference.scoring import Score, evaluate_collections
+from charrnn.models.checkpoint import Checkpoint
+from charrnn.models.interface import LanguageModel
+from charrnn.text.corpus import Corpus, find_encoded, load_corpus
+from charrnn.text.documents import Ids
+from charrnn.text.reading import ERRORS, Reading
+from charrnn.text.vocabulary import EOS, Vocabulary
+
+STDIN = "-"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model says about a corpus.
+
+    Attributes:
+        corpus: its name.
+        score: of all of it.
+        unknown: the characters of it that the model does not know; () for standard input, which
+            cannot be read again to find them.
+        trained_on: whether it is the text that the model was trained on.
+    """
+
+    corpus: str
+    score: Score
+    unknown: tuple[str, ...]
+    trained_on: bool
+
+
+def evaluate_corpora(
+    model: LanguageModel,
+    checkpoint: Checkpoint,
+    names: Sequence[str],
+    reading: Reading,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> list[Evaluation]:
+    """What `model` says about each of the corpora `names`.
+
+    `on_progress` is called with the characters that are done and all that are to be done.
+
+    Raises:
+        CorpusError: one cannot be read.
+    """
+    vocabulary = checkpoint.vocabulary
+    corpora = [load_corpus([name], reading, vocabulary=vocabulary) for name in names]
+    parts = [list(each.parts()) for each in corpora]
+    found = iter(evaluate_collections(model, [*chain.from_iterable(parts)], on_progress))
+    scores = [Score.total([next(found) for _ in each]) for each in parts]
+    known = _are_training_text(corpora, checkpoint, reading)
+    return [
+        Evaluation(name, score, _unknown_in(name, score, reading, vocabulary), trained_on)
+        for name, score, trained_on in zip(names, scores, known, strict=True)
+    ]
+
+
+def _are_training_text(
+    corpora: Sequence[Corpus], checkpoint: Checkpoint, reading: Reading
+) -> list[bool]:
+    """Whether each corpus, or all of them together, is what the model was trained on."""
+    digest, names = (checkpoint.corpus.get(key) for key in ("digest", "names"))
+    found = [corpus.digest == digest for corpus in corpora]
+    given = [name for corpus in corpora for name in corpus.names]
+    several = len(given) > 1 and isinstance(names, list) and len(names) > 1
+    if several and not any(found) and STDIN not in given:
+        together = load_corpus(given, reading, vocabulary=checkpoint.vocabulary)
+        return [together.digest == digest] * len(corpora)
+    return found
+
+
+def _unknown_in(
+    name: str, score: Score, reading: Reading, vocabulary: Vocabulary
+) -> tuple[str, ...]:
+    """The characters of a corpus that are not in the vocabulary."""
+    if not score.unknown_characters or name == STDIN:
+        return ()
+    try:
+        found = load_corpus([name], reading).vocabulary.code_points
+    except VocabularyError:  # too many for a vocabulary
+        return ()
+    return tuple(map(chr, sorted({*found} - {*vocabulary.code_points})))
+
+
+def training_ids(
+    checkpoint: Checkpoint, corpus: str | None, encoding: str | None, errors: str | None
+) -> Ids:
+    """The corpus that the model was trained on, encoded, with EOS after each document.
+
+    Args:
+        checkpoint: of the model.
+        corpus: its file or directory; None: take it from the cache of encoded corpora.
+        encoding: of `corpus`; None: as in training.
+        errors: "strict" or "replace"; None: as in training.
+
+    Raises:
+        CorpusError: it is no longer in the cache, or cannot be read.
+    """
+    if corpus is not None:
+        reading = _training_reading(checkpoint, encoding, errors)
+        return load_corpus([corpus], reading, vocabulary=checkpoint.vocabulary).ids
+    settings = checkpoint.training.get("settings", {})
+    ids = find_encoded(str(checkpoint.corpus.get("digest")), settings.get("min_count", 1))
+    if ids is None:
+        raise CorpusError(
+            "the training text is no longer cached; name it with ", Parameter("corpus")
+        )
+    return ids
+
+
+def lines_of(ids: Ids, vocabulary: Vocabulary) -> frozenset[str]:
+    """The different lines of all documents in `ids`, where EOS ends each document."""
+    ends = np.flatnonzero(ids == EOS).tolist()
+    begins = [0, *(end + 1 for end in ends)]
+    return frozenset(
+        line
+        for begin, end in zip(begins, [*ends, len(ids)], strict=True)
+        for line in vocabulary.decode(ids[begin:end]).split("\n")
+    )
+
+
+def _training_reading(
+    checkpoint: Checkpoint, encoding: str | None, errors: str | None
+) -> Reading:
+    requested = checkpoint.training.get("requested")
+    known = requested if isinstance(requested, dict) else {}
+    encoding = encoding or str(known.get("encoding", Reading.encoding))
+    errors = errors or known.get("errors")
+    return Reading(checkpoint.lines, encoding, errors if errors in ERRORS else Reading.errors)
