@@ -112,7 +112,8 @@ class TrainingDisplay:
     def _show_network_start(self, event: NetworkStartEvent) -> None:
         settings = event.settings
         verb = f"resuming at step {event.step:,}" if event.resumed else "training"
-        self._print_corpus(verb, event, f"{event.device}, {event.threads} threads")
+        each = f"{event.processes} processes of " if event.processes > 1 else ""
+        self._print_corpus(verb, event, f"{event.device}, {each}{event.threads} threads")
         self._print(
             f"{settings['cell'].upper()} {settings['layers']} x {settings['hidden']}, "
             f"{event.parameters:,} parameters, {event.steps:,} steps ({event.epochs:.1f} epochs)"

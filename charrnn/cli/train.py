@@ -23,7 +23,7 @@ from charrnn.training.events import OnEvent
 from charrnn.training.events import as_json as as_json_object
 from charrnn.training.request import DEFAULT_MINUTES, Budget, TrainingRequest
 from charrnn.training.settings import DEFAULTS, DEVICES, NO_NETWORK, PRECISIONS, Settings
-from charrnn.training.signals import Interrupted
+from charrnn.training.signals import Dismissed, Interrupted
 
 CHOICES = {"cell": (*CELLS, NO_NETWORK), "precision": PRECISIONS}
 SPIN_COUNT = "1000"
@@ -198,6 +198,8 @@ def command(
         if not quiet:
             note(interruption.summary)
         return interruption.status
+    except Dismissed as dismissal:
+        return dismissal.status
     return 0
 
 

@@ -6,7 +6,7 @@ Knows nothing of budgets, files or how a run proceeds.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,8 @@ from charrnn.training.batches import (
     LineBatches,
     StreamBatches,
 )
+from charrnn.training.following import Leader
+from charrnn.training.processes import Alone, Group
 from charrnn.training.settings import DEFAULTS, Settings
 from charrnn.training.state import network_architecture
 from charrnn.training.trainer import Trainer
@@ -50,6 +52,7 @@ class TrainingData:
         starts: (D,) positions in `training` where documents begin; None if they are lines.
         validation: the documents, or parts of documents, that are held out.
         held_out: the fraction of the corpus that was to be held out.
+        group: the processes that train on it together.
     """
 
     corpus: Corpus
@@ -58,6 +61,7 @@ class TrainingData:
     starts: npt.NDArray[np.int64] | None
     validation: Documents
     held_out: float
+    group: Group = field(default_factory=Alone)
 
     def batches(self, settings: Settings) -> Batches:
         """The training text in the order of training."""
@@ -75,7 +79,8 @@ class TrainingData:
     def trainer(self, settings: Settings, device: str) -> Trainer:
         """A new network with its optimisers, before the first step."""
         architecture = network_architecture(settings, len(self.corpus.vocabulary))
-        return Trainer(settings, architecture, self.batches(settings), device)
+        kind = Trainer if self.group.rank else Leader
+        return kind(settings, architecture, self.batches(settings), device, self.group)
 
 
 def prepare_data(

@@ -48,6 +48,7 @@ class NetworkStartEvent(StartEvent):
         ngram_nats_per_character: of the n-gram model alone, on the held-out text.
         threads: that torch uses.
         torch: its version.
+        processes: that train together.
     """
 
     resumed: bool
@@ -57,6 +58,7 @@ class NetworkStartEvent(StartEvent):
     ngram_nats_per_character: float | None
     threads: int
     torch: str
+    processes: int = 1
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,16 @@
 """Loss and gradients of one batch, computed in parallel. Knows no optimiser and no files.
 
 Each thread computes the whole step for some of the batch's texts, so threads wait for each other
-only once per step.
+only once per step. The threads of all processes share the batch in the same way, and the sum over
+the processes is one message.
 
-Axes: B texts, T positions, V vocabulary entries.
+Axes: L layers, B texts, T positions, V vocabulary entries.
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,14 +23,21 @@ from torch.nn.functional import cross_entropy
 from charrnn.models.torch_rnn import Network, TorchState
 from charrnn.training.batches import IGNORED, Batch
 from charrnn.training.parallel import parallel_map
+from charrnn.training.processes import Group
 
 MIN_ROWS = 8
 """Minimum texts per thread."""
 
 
-def shards_for(rows: int, device: str) -> int:
-    """The number of shards that a batch of `rows` texts is split into."""
-    return 1 if device == "cuda" else max(1, min(torch.get_num_threads(), rows // MIN_ROWS))
+def shards_for(rows: int, workers: int) -> int:
+    """The number of shards that a batch of `rows` texts is split into, for so many workers."""
+    return max(1, min(workers, rows // MIN_ROWS))
+
+
+def own_shards(count: int, workers: Sequence[int], rank: int) -> range:
+    """Which of `count` shards the process `rank` computes, given the workers of each process."""
+    total, before = sum(workers), sum(workers[:rank])
+    return range(count * before // total, count * (before + workers[rank]) // total)
 
 
 @dataclass(frozen=True)
@@ -56,10 +65,12 @@ class Gradients:
     Args:
         network: to train; `compute` sets the gradients of its parameters.
         precision: of the matrix products.
+        group: the processes that share the batch.
     """
 
-    def __init__(self, network: Network, precision: torch.dtype) -> None:
+    def __init__(self, network: Network, precision: torch.dtype, group: Group) -> None:
         self._network = network
+        self._group = group
         self._working = network
         if precision != torch.float32:
             self._working = copy.deepcopy(network).to(precision)
@@ -76,22 +87,51 @@ class Gradients:
 
         Args:
             batch: the texts.
-            state: before their first characters.
+            state: before their first characters, (L, B, H) each. Only this process's own texts'
+                state is used, and new in the result.
             seed: of dropout.
+
+        Raises:
+            LostProcessError: another process has ended.
         """
         self._round()
         self._working.train()
-        shards = self._split(batch, state, seed)
+        shards, own = self._split(batch, state, seed)
         work = partial(self._differentiate, characters=batch.characters)
-        results = parallel_map(work, shards, len(shards))
-        losses, gradients, states = zip(*results, strict=True)
-        parts_of = zip(*gradients, strict=True)
-        for parameter, parts in zip(self._network.parameters(), parts_of, strict=True):
-            parameter.grad = parts[0].float()
-            for part in parts[1:]:
-                parameter.grad += part
-        after = tuple(torch.cat(parts, dim=1) for parts in zip(*states, strict=True))
-        return sum(losses), after
+        results = parallel_map(work, shards[own.start : own.stop], len(own))
+        sums = self._sums([gradients for _, gradients, _ in results])
+        loss, sums = self._sum_of_all(sum(loss for loss, _, _ in results), sums)
+        for parameter, gradient in zip(self._network.parameters(), sums, strict=True):
+            parameter.grad = gradient
+        states = [shard.state for shard in shards]
+        states[own.start : own.stop] = [after for _, _, after in results]
+        return loss, tuple(torch.cat(parts, dim=1) for parts in zip(*states, strict=True))
+
+    def _sums(self, gradients: list[tuple[Tensor, ...]]) -> list[Tensor]:
+        """The gradients of this process's shards, added up in float32."""
+        if not gradients:  # there are more processes than shards
+            return [torch.zeros_like(parameter) for parameter in self._network.parameters()]
+        sums = [part.float() for part in gradients[0]]
+        for parts in gradients[1:]:
+            for at, part in enumerate(parts):
+                sums[at] += part
+        return sums
+
+    def _sum_of_all(self, loss: float, gradients: list[Tensor]) -> tuple[float, list[Tensor]]:
+        """Loss and gradients, added up over all processes in one message."""
+        count = len(self._group.threads)
+        if count == 1:
+            return loss, gradients
+        # Each process's loss in a place of its own, as two numbers that keep nearly all its bits.
+        losses = np.zeros((count, 2), np.float32)
+        losses[self._group.rank, 0] = loss
+        losses[self._group.rank, 1] = loss - float(losses[self._group.rank, 0])
+        parts = [*gradients, torch.from_numpy(losses).to(self._device)]
+        flat = torch.cat([part.flatten() for part in parts])
+        self._group.sum(flat)
+        *summed, found = flat.split([part.numel() for part in parts])
+        views = [each.view_as(part) for each, part in zip(summed, gradients, strict=True)]
+        return sum(found.tolist()), views
 
     @torch.no_grad()
     def _round(self) -> None:
@@ -100,16 +140,37 @@ class Gradients:
             for rounded, exact in pairs:
                 rounded.copy_(exact)
 
-    def _split(self, batch: Batch, state: TorchState, seed: tuple[int, int]) -> list[Shard]:
-        count = shards_for(len(batch.inputs), self._device.type)
+    def own_rows(self, rows: int) -> slice:
+        """Which of a batch's texts this process reads."""
+        count = shards_for(rows, sum(self._workers))
+        own = own_shards(count, self._workers, self._group.rank)
+        edges = [part[0] for part in np.array_split(np.arange(rows), count)] + [rows]
+        return slice(edges[own.start], edges[own.stop])
+
+    @property
+    def _workers(self) -> Sequence[int]:
+        """How many shards each process can compute at a time, by rank."""
+        threads = self._group.threads
+        return [1] * len(threads) if self._device.type == "cuda" else threads
+
+    def _split(
+        self, batch: Batch, state: TorchState, seed: tuple[int, int]
+    ) -> tuple[list[Shard], range]:
+        """All shards of the batch, and which of them are this process's."""
+        count = shards_for(len(batch.inputs), sum(self._workers))
         seeds = np.random.SeedSequence(seed).generate_state(count, np.uint64)
+        own = own_shards(count, self._workers, self._group.rank)
         parts: list[tuple[Any, ...]] = [
             torch.from_numpy(batch.inputs).to(self._device).tensor_split(count),
             torch.from_numpy(batch.targets).to(self._device).tensor_split(count),
             tuple(zip(*(part.tensor_split(count, dim=1) for part in state), strict=True)),
-            tuple(self._generator(int(own)) for own in seeds),
+            tuple(
+                self._generator(int(each)) if number in own else None
+                for number, each in enumerate(seeds)
+            ),
         ]
-        return [Shard(*shard) for shard in zip(*parts, strict=True)]
+        shards = [Shard(*shard) for shard in zip(*parts, strict=True)]
+        return shards, own
 
     def _generator(self, seed: int) -> torch.Generator | None:
         if self._device.type == "cuda":  # the fused kernel draws from torch's own

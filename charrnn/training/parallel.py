@@ -6,8 +6,9 @@ thousands of small operations; on a busy machine, each of them waits for the slo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 from typing import TypeVar
 
@@ -26,6 +27,17 @@ def parallel_map(work: Callable[[Item], Result], items: Iterable[Item], most: in
     if count == 1:
         return [work(item) for item in items]
     return list(_threads(count, torch.get_num_threads() // count).map(work, items))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread, for results that do not depend on how many there are."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @cache

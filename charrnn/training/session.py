@@ -8,24 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from typing import Any, NoReturn
-
-import torch
+from dataclasses import replace
+from typing import NoReturn
 
 from charrnn.arrays import Array
-from charrnn.inference.sampling import generate
-from charrnn.inference.strategies import Decoder
 from charrnn.models.ngram import NgramModel
-from charrnn.models.numpy_rnn import NumpyRNN
 from charrnn.models.torch_rnn import TorchRNN
 from charrnn.platform import handle_signals
 from charrnn.storage.files import exclusive, make_directory, remove_stale_temporaries
 from charrnn.storage.runs import MODEL_FILE
-from charrnn.text.corpus import load_corpus
 from charrnn.training.clock import Clock
 from charrnn.training.context import Context
-from charrnn.training.data import prepare_data
+from charrnn.training.data import TrainingData
 from charrnn.training.emitter import Emitter, ListenerError, open_log, reporting_error
+from charrnn.training.environment import differences, environment
 from charrnn.training.events import (
     InterruptedEvent,
     NetworkStartEvent,
@@ -34,10 +30,14 @@ from charrnn.training.events import (
     ValidationEvent,
     WarningEvent,
 )
+from charrnn.training.following import follow, leading
+from charrnn.training.live_sample import live_sample
 from charrnn.training.mixing import Fit, fit_mixture
 from charrnn.training.ngram_run import build_ngram, train_ngram_alone
 from charrnn.training.pace import Pace
-from charrnn.training.plan import choose_device, choose_settings, most_steps
+from charrnn.training.plan import choose_settings, most_steps
+from charrnn.training.preparation import prepare
+from charrnn.training.processes import joined, restarted
 from charrnn.training.reporter import StepReporter
 from charrnn.training.request import TrainingRequest
 from charrnn.training.run_directory import (
@@ -54,7 +54,6 @@ from charrnn.training.trainer import Trainer
 
 SAVE_SECONDS = 60.0
 """Maximum seconds between saves."""
-SAMPLE_LENGTH = 160
 
 
 def train(request: TrainingRequest, on_event: OnEvent) -> None:
@@ -64,14 +63,22 @@ def train(request: TrainingRequest, on_event: OnEvent) -> None:
         CharRNNError: the request, the corpus or the run directory does not allow it, or an event
             could not be logged or shown.
         Interrupted: a signal stopped it; it is saved.
+        Dismissed: in all processes but the first, the run has ended before its time.
     """
-    # A mistyped corpus must leave no run directory behind.
-    corpus = load_corpus(
-        request.corpora, request.reading, request.requested.get("min_count", DEFAULTS.min_count)
-    )
-    seed = request.requested.get("seed", DEFAULTS.seed)
-    data = prepare_data(corpus, request.requested.get("validation"), seed)
-    device = choose_device(request.device)
+    if restarted():  # to go on from the last save is what torchrun restarts it for
+        request = replace(request, fresh=False)
+    with joined(request.device) as group:
+        # A mistyped corpus must leave no run directory behind.
+        data, device = prepare(request, group)
+        if group.rank:
+            follow(group, lambda settings: data.trainer(settings, device))
+            return
+        with leading(group):
+            _lead(request, data, device, on_event)
+
+
+def _lead(request: TrainingRequest, data: TrainingData, device: str, on_event: OnEvent) -> None:
+    """Train, in the process that leads: it alone decides, writes and reports."""
     refuse_foreign_files(request.output)
     make_directory(request.output)
     with ExitStack() as stack:
@@ -101,6 +108,7 @@ class _Session:
         self._clock, self._emit = context.clock, context.emit
         self._context = context
         self._device = device
+        self._environment = environment(device, context.data.group)
         self._resumed = saved is not None
         self._stop = StopRequest()
         self._record = saved.record if saved else self._new_record()
@@ -110,6 +118,7 @@ class _Session:
         self._trainer: Trainer = self._data.trainer(settings, device)
         if saved is not None:
             restore(self._trainer, saved)
+        self._trainer.send()
         # The first save follows the first step: before, a new run must not replace an older one.
         self._saved_at: float | None = None
         self._reporter = StepReporter(self._emit, self._trainer, self._clock)
@@ -128,7 +137,7 @@ class _Session:
         return Record(
             requested=self._request.as_requested(),
             corpus=self._data.corpus.digest,
-            environment=_environment(self._device),
+            environment=self._environment,
         )
 
     def _choose_settings(self) -> Settings:
@@ -171,7 +180,7 @@ class _Session:
         self._emit(
             NetworkStartEvent(
                 **self._context.start_facts(self._settings),
-                **_environment(self._device),
+                **self._environment,
                 resumed=self._resumed,
                 step=self._trainer.step,
                 steps=total,
@@ -180,22 +189,14 @@ class _Session:
                 ngram_nats_per_character=self._ngram_loss,
             )
         )
-        self._warn_of_other_environment()
+        for difference in differences(self._record.environment, self._environment):
+            self._warn(difference)
         if self._gives_time_back:
             self._warn("the text is too short to fill --minutes: more readings would not help")
         if self._settings.ngram_order and self._ngram is None:
             self._warn(
                 "without held-out text the n-gram model's weight cannot be fitted: left out"
             )
-
-    def _warn_of_other_environment(self) -> None:
-        there, here = self._record.environment, _environment(self._device)
-        for name in sorted(here):
-            if there.get(name) != here[name]:
-                self._warn(
-                    f"resumed with {name} {here[name]}, started with {there.get(name)}: "
-                    "the last bits may differ"
-                )
 
     def _warn(self, message: str) -> None:
         self._emit(WarningEvent(message))
@@ -219,6 +220,8 @@ class _Session:
 
     def _train_step(self) -> None:
         result = self._trainer.train_step()
+        if self._trainer.signal is not None and self._stop.number is None:
+            self._stop.receive(self._trainer.signal)
         self._record.add_step(result.loss, result.characters)
         if self._saved_at is None:
             self._emit.commit()
@@ -250,23 +253,14 @@ class _Session:
         if improved:
             self._emit(self._context.saved(trainer.step))
         if self._request.samples:
-            self._emit(SampleEvent(trainer.step, self._sample()))
+            sample = live_sample(trainer, self._data.corpus)
+            self._emit(SampleEvent(trainer.step, sample))
         if self._pace is not None:
             self._pace.add_validation(self._clock.elapsed() - started)
 
-    def _sample(self) -> str:
-        corpus = self._data.corpus
-        model = NumpyRNN(self._trainer.network.architecture, self._trainer.weights())
-        seeds = [(self._settings.seed, self._trainer.step)]
-        vocabulary = corpus.vocabulary
-        decoder = Decoder.of({}, vocabulary.encode, len(vocabulary))
-        steps = generate(
-            model, vocabulary.encode(""), decoder, seeds, SAMPLE_LENGTH, corpus.reading.lines
-        )
-        return vocabulary.decode(int(step.ids[0]) for step in steps)
-
     def _save(self) -> None:
         """Write everything needed to resume."""
+        self._trainer.gather()
         self._record.seconds = self._saved_at = self._clock.elapsed()
         save_run(self._request.output / TRAINING_FILE, self._trainer, self._record, self._best)
 
@@ -345,7 +339,3 @@ class _Session:
         self._save_model(self._trainer.weights())
         self._emit.try_to_emit(self._context.saved(self._trainer.step))
         return " (its model has not been validated yet)"
-
-
-def _environment(device: str) -> dict[str, Any]:
-    return {"device": device, "threads": torch.get_num_threads(), "torch": torch.__version__}

@@ -29,23 +29,36 @@ class Interrupted(BaseException):
         self.summary = summary
 
 
+class Dismissed(BaseException):
+    """The process that leads has ended the work of this one, which has nothing to report.
+
+    Attributes:
+        status: exit status.
+    """
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
 class StopRequest:
     """Remembers a signal until the run checks for it.
 
     Attributes:
         at_once: whether a signal raises StopRequested immediately: for long work that can be
             repeated.
+        number: the signal; None while none has come.
     """
 
     def __init__(self) -> None:
         self.at_once = False
-        self._number: int | None = None
+        self.number: int | None = None
         self._received = 0.0
 
     @property
     def status(self) -> int | None:
         """Exit status; None while no signal has come."""
-        return None if self._number is None else EXIT_STATUS[signal.Signals(self._number)]
+        return None if self.number is None else EXIT_STATUS[signal.Signals(self.number)]
 
     def receive(self, number: int) -> None:
         """Remember a signal; a second one ends the program without saving.
@@ -57,8 +70,8 @@ class StopRequest:
             StopRequested: `at_once`.
         """
         now = time.monotonic()
-        if self._number is None:
-            self._number, self._received = number, now
+        if self.number is None:
+            self.number, self._received = number, now
         elif now - self._received > SAME_SIGNAL_SECONDS:
             raise KeyboardInterrupt
         if self.at_once:
@@ -66,5 +79,5 @@ class StopRequest:
 
     def check(self) -> None:
         """Raise StopRequested if a signal has come."""
-        if self._number is not None:
+        if self.number is not None:
             raise StopRequested

@@ -30,6 +30,8 @@ from charrnn.training.adamw import AdamW
 from charrnn.training.batches import Batch, Batches
 from charrnn.training.gradients import Gradients
 from charrnn.training.muon import Muon
+from charrnn.training.parallel import one_thread
+from charrnn.training.processes import Alone, Group
 from charrnn.training.settings import Settings
 
 FINAL_RATE = 0.02
@@ -94,28 +96,47 @@ class Trainer:
         architecture: of the network, as `settings` describe it.
         batches: the training text.
         device: a torch device.
+        group: the processes that train together; each has a Trainer of its own, and they call
+            `train_step`, `gather` and `send` at the same time.
+
+    Attributes:
+        step: updates so far.
+        schedule: of the learning rates.
+        network, muon, adamw: the same in every process.
+        state: carried to the next batch; in each process, only its own texts' rows count.
+        signal: the number of a signal that another process has received.
     """
 
     def __init__(
-        self, settings: Settings, architecture: Architecture, batches: Batches, device: str
+        self,
+        settings: Settings,
+        architecture: Architecture,
+        batches: Batches,
+        device: str,
+        group: Group | None = None,
     ) -> None:
         self.settings = settings
         self.step = 0
         self.schedule = Schedule(settings.steps)
         self._batches = batches
         self._device = device
+        self._group = group or Alone()
         torch.manual_seed(settings.seed)
-        self.network = Network(architecture).to(device)
-        self._gradients = Gradients(self.network, getattr(torch, settings.precision))
+        with one_thread():  # orthogonal matrices depend on the number of threads
+            self.network = Network(architecture).to(device)
+        precision = getattr(torch, settings.precision)
+        self._gradients = Gradients(self.network, precision, self._group)
         self.muon, self.adamw = _optimisers(self.network, settings)
         self.state: TorchState | None = None
+        self.signal: int | None = None
 
     def train_step(self) -> StepResult:
         """Update the weights by the next batch.
 
         Raises:
             TrainingError: the loss or gradient is not finite (the weights are unchanged), or the
-                carried state does not fit the batch.
+                carried state does not fit the batch; in all processes alike.
+            LostProcessError: another process has ended.
         """
         batch = self._batches[self.step]
         # With a seed for each step, no random state has to be saved for a resume.
@@ -151,6 +172,41 @@ class Trainer:
         self.muon.rate = self.settings.muon_rate * factor
         self.adamw.rate = self.settings.rate * factor
         return factor
+
+    @torch.no_grad()
+    def gather(self) -> None:
+        """Collect every text's carried state, which is computed by one process, in all of them.
+
+        Raises:
+            LostProcessError: another process has ended.
+        """
+        if self.state is None or len(self._group.threads) == 1:
+            return
+        own = self._gradients.own_rows(self.state[0].shape[1])
+        for part in self.state:
+            complete = torch.zeros(part.shape, dtype=torch.float32, device=part.device)
+            complete[:, own] = part[:, own]
+            self._group.sum(complete.view(torch.int32))  # as integers: a sum keeps -0.0, too
+            part.copy_(complete)
+
+    @torch.no_grad()
+    def send(self) -> None:
+        """Let every process go on from the leader's weights, optimisers and carried state.
+
+        Raises:
+            LostProcessError: another process has ended.
+        """
+        rows = 0 if self.state is None else self.state[0].shape[1]
+        self.step, rows = self._group.share((self.step, rows))
+        self.adamw.steps = self.step
+        if rows and self.state is None:
+            self.state = self._gradients.initial_state(rows)
+        for tensor in (
+            *self.network.state_dict().values(),
+            *(*self.muon.means, *self.muon.row_squares, *self.adamw.means, *self.adamw.squares),
+            *(self.state or ()),
+        ):
+            self._group.send(tensor)
 
     def validate(self, documents: Documents, check: Callable[[], None]) -> float:
         """Mean loss on `documents` in nats per character; `check` is called between batches.

@@ -81,6 +81,6 @@ def test_start_and_step_have_the_keys_that_scripts_rely_on() -> None:
     network = {each.name for each in fields(NetworkStartEvent)}
     assert network - KEYS[StartEvent] == {
         *("resumed", "step", "epochs", "parameters", "ngram_nats_per_character", "threads"),
-        "torch",
+        *("torch", "processes"),
     }
     assert {"event", *(each.name for each in fields(StepEvent))} == KEYS[StepEvent]

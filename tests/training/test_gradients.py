@@ -10,7 +10,8 @@ from charrnn.models.architecture import Architecture
 from charrnn.models.cells import CELLS
 from charrnn.models.torch_rnn import Network, TorchState
 from charrnn.training.batches import IGNORED, Batch
-from charrnn.training.gradients import MIN_ROWS, Gradients, shards_for
+from charrnn.training.gradients import MIN_ROWS, Gradients, own_shards, shards_for
+from charrnn.training.processes import Alone
 
 V = 7
 ROWS, WIDTH = 2 * MIN_ROWS + 3, 5
@@ -40,7 +41,7 @@ def computed(
     net: Network, threads: int, precision: torch.dtype = torch.float32
 ) -> tuple[float, list[torch.Tensor], TorchState]:
     torch.set_num_threads(threads)
-    gradients = Gradients(net, precision)
+    gradients = Gradients(net, precision, Alone())
     state = tuple(torch.full_like(part, 0.5) for part in gradients.initial_state(ROWS))
     loss, after = gradients.compute(batch(), state, seed=(1, 2))
     found = [parameter.grad for parameter in net.parameters()]
@@ -48,21 +49,34 @@ def computed(
 
 
 @pytest.mark.parametrize(
-    ("rows", "threads", "device", "count"),
+    ("rows", "workers", "count"),
     [
-        (32, 1, "cpu", 1),
-        (32, 2, "cpu", 2),
-        (2 * MIN_ROWS - 1, 2, "cpu", 1),
-        (1, 16, "cpu", 1),
-        (4 * MIN_ROWS, 16, "cpu", 4),
-        (32, 2, "cuda", 1),
+        (32, 1, 1),
+        (32, 2, 2),
+        (2 * MIN_ROWS - 1, 2, 1),
+        (1, 16, 1),
+        (4 * MIN_ROWS, 16, 4),
     ],
 )
-def test_a_shard_has_a_thread_and_enough_texts(
-    rows: int, threads: int, device: str, count: int
+def test_a_shard_has_a_worker_and_enough_texts(rows: int, workers: int, count: int) -> None:
+    assert shards_for(rows, workers) == count
+
+
+@pytest.mark.parametrize(
+    ("count", "workers", "expected"),
+    [
+        (4, [4], [[0, 1, 2, 3]]),
+        (4, [2, 2], [[0, 1], [2, 3]]),
+        (4, [1, 3], [[0], [1, 2, 3]]),
+        (2, [1, 1, 1], [[], [0], [1]]),
+        (3, [2, 2], [[0], [1, 2]]),
+    ],
+)
+def test_every_shard_has_one_process(
+    count: int, workers: list[int], expected: list[list[int]]
 ) -> None:
-    torch.set_num_threads(threads)
-    assert shards_for(rows, device) == count
+    found = [list(own_shards(count, workers, rank)) for rank in range(len(workers))]
+    assert found == expected
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -106,7 +120,7 @@ def test_dropout_is_the_same_for_the_same_seed(threads: int, precision: torch.dt
 def test_shards_drop_other_units() -> None:
     """Rows that are alike come out unlike, in whichever shard they are."""
     torch.set_num_threads(2)
-    gradients = Gradients(network(dropout=0.5), torch.float32)
+    gradients = Gradients(network(dropout=0.5), torch.float32, Alone())
     alike = Batch(
         np.full((2 * MIN_ROWS, WIDTH), 2), np.full((2 * MIN_ROWS, WIDTH), 3), np.zeros(16, bool)
     )

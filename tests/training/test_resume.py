@@ -108,7 +108,7 @@ def two_threads() -> Iterator[None]:
     """As many as it takes for a batch to be split."""
     before = torch.get_num_threads()
     torch.set_num_threads(2)
-    assert shards_for(16, "cpu") == 2
+    assert shards_for(16, workers=2) == 2
     yield
     torch.set_num_threads(before)
 

@@ -1,0 +1,23 @@
+"""Write a short text with the network as it is in the middle of its training."""
+
+from __future__ import annotations
+
+from charrnn.inference.sampling import generate
+from charrnn.inference.strategies import Decoder
+from charrnn.models.numpy_rnn import NumpyRNN
+from charrnn.text.corpus import Corpus
+from charrnn.training.trainer import Trainer
+
+LENGTH = 160
+
+
+def live_sample(trainer: Trainer, corpus: Corpus) -> str:
+    """A text of at most LENGTH characters; another one at each step, but the same in each run."""
+    model = NumpyRNN(trainer.network.architecture, trainer.weights())
+    seeds = [(trainer.settings.seed, trainer.step)]
+    vocabulary = corpus.vocabulary
+    decoder = Decoder.of({}, vocabulary.encode, len(vocabulary))
+    steps = generate(
+        model, vocabulary.encode(""), decoder, seeds, LENGTH, corpus.reading.lines
+    )
+    return vocabulary.decode(int(step.ids[0]) for step in steps)

@@ -1,0 +1,41 @@
+"""Load the corpus of a run in all of its processes, and choose the device."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from charrnn.errors import SettingsError, TrainingError
+from charrnn.text.corpus import load_corpus
+from charrnn.training.data import TrainingData, prepare_data
+from charrnn.training.plan import choose_device
+from charrnn.training.processes import Group, in_turn, raise_together
+from charrnn.training.request import TrainingRequest
+from charrnn.training.settings import DEFAULTS
+
+
+def prepare(request: TrainingRequest, group: Group) -> tuple[TrainingData, str]:
+    """The corpus, ready for training, and the device to train on.
+
+    The first process of each machine encodes the corpus; the others take it from the cache.
+
+    Raises:
+        CharRNNError: the corpus, an option or the device does not allow it.
+        Dismissed: in all processes but the first, one of them has failed.
+    """
+    data, device = in_turn(group, lambda: _prepare(request, group))
+    digest = data.corpus.digest
+    same = group.share(digest) == digest
+    error = TrainingError("its corpus is not the first process's; give all of them the same text")
+    raise_together(group, None if same else error)
+    return data, device
+
+
+def _prepare(request: TrainingRequest, group: Group) -> tuple[TrainingData, str]:
+    if "-" in request.corpora and len(group.threads) > 1:
+        raise SettingsError("several processes cannot share stdin; name a file as the corpus")
+    device = choose_device(request.device)
+    min_count = request.requested.get("min_count", DEFAULTS.min_count)
+    corpus = load_corpus(request.corpora, request.reading, min_count)
+    seed = request.requested.get("seed", DEFAULTS.seed)
+    data = prepare_data(corpus, request.requested.get("validation"), seed)
+    return replace(data, group=group), device

@@ -1,0 +1,53 @@
+"""Read held-out text with a network in training, with the same result for any number of threads.
+
+With several threads, torch divides each matrix product among them, and how it does changes the last
+bits. Here each thread reads some texts alone, as in training.
+
+Axes: L layers, B texts, T positions, V vocabulary entries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from charrnn.inference.scoring import score_spans
+from charrnn.models.interface import Tokens
+from charrnn.models.torch_rnn import Network, TorchRNN, TorchState
+from charrnn.text.documents import Documents
+from charrnn.training.parallel import map_in_single_threads
+
+ROWS = 16
+"""Texts that one thread reads at a time."""
+
+
+class BlockwiseRNN(TorchRNN):
+    """A TorchRNN that reads ROWS texts at a time."""
+
+    def _log_probabilities(self, tokens: Tokens, state: TorchState) -> tuple[Tensor, TorchState]:
+        if self._device.type != "cpu":
+            return super()._log_probabilities(tokens, state)
+
+        def read(rows: slice) -> tuple[Tensor, TorchState]:
+            return TorchRNN._log_probabilities(
+                self, tokens[rows], tuple(part[:, rows] for part in state)
+            )
+
+        blocks = [slice(begin, begin + ROWS) for begin in range(0, len(tokens), ROWS)]
+        values, states = zip(*map_in_single_threads(read, blocks), strict=True)
+        return torch.cat(values), tuple(
+            torch.cat(parts, dim=1) for parts in zip(*states, strict=True)
+        )
+
+
+def mean_loss(network: Network, documents: Documents, check: Callable[[], None]) -> float:
+    """Nats per character of `documents`; `check` is called between pieces of them."""
+    model = BlockwiseRNN(network.eval())
+    total = 0.0
+    for scored in score_spans(model, documents):
+        total += float(scored.values.sum(dtype=np.float64))
+        check()
+    return -total / documents.characters
