@@ -6,7 +6,7 @@ thousands of small operations; on a busy machine, each of them waits for the slo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
@@ -27,6 +27,20 @@ def parallel_map(work: Callable[[Item], Result], items: Iterable[Item], most: in
     if count == 1:
         return [work(item) for item in items]
     return list(_threads(count, torch.get_num_threads() // count).map(work, items))
+
+
+def map_in_single_threads(
+    work: Callable[[Item], Result], items: Sequence[Item]
+) -> list[Result]:
+    """As `parallel_map`, but torch uses one thread for each item, however many there are.
+
+    So the results do not depend on the number of threads.
+    """
+    count = min(len(items), torch.get_num_threads())
+    if count == 1:
+        with one_thread():
+            return [work(item) for item in items]
+    return list(_threads(count, 1).map(work, items))
 
 
 @contextmanager

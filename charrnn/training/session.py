@@ -35,6 +35,7 @@ from charrnn.training.live_sample import live_sample
 from charrnn.training.mixing import Fit, fit_mixture
 from charrnn.training.ngram_run import build_ngram, train_ngram_alone
 from charrnn.training.pace import Pace
+from charrnn.training.parallel import one_thread
 from charrnn.training.plan import choose_settings, most_steps
 from charrnn.training.preparation import prepare
 from charrnn.training.processes import joined, restarted
@@ -303,7 +304,8 @@ class _Session:
         self._stop.at_once = True  # a fit takes seconds and can be repeated
         try:
             self._stop.check()
-            return fit_mixture(network, ngram, self._data.validation)
+            with one_thread():  # the last bits depend on the number of threads
+                return fit_mixture(network, ngram, self._data.validation)
         finally:
             self._stop.at_once = False
 

@@ -16,15 +16,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import nn
 
 from charrnn.arrays import Array
 from charrnn.errors import TrainingError
-from charrnn.inference.scoring import score_spans
 from charrnn.models.architecture import Architecture
-from charrnn.models.torch_rnn import Network, TorchRNN, TorchState
+from charrnn.models.torch_rnn import Network, TorchState
 from charrnn.text.documents import Documents
 from charrnn.training.adamw import AdamW
 from charrnn.training.batches import Batch, Batches
@@ -33,6 +31,7 @@ from charrnn.training.muon import Muon
 from charrnn.training.parallel import one_thread
 from charrnn.training.processes import Alone, Group
 from charrnn.training.settings import Settings
+from charrnn.training.validation import mean_loss
 
 FINAL_RATE = 0.02
 """The learning rates at the end, as a share of their peak."""
@@ -214,12 +213,7 @@ class Trainer:
         Raises:
             TrainingError: it is not finite.
         """
-        model = TorchRNN(self.network.eval())
-        total = 0.0
-        for scored in score_spans(model, documents):
-            total += float(scored.values.sum(dtype=np.float64))
-            check()
-        loss = -total / documents.characters
+        loss = mean_loss(self.network, documents, check)
         if not math.isfinite(loss):
             raise TrainingError(
                 f"training diverged before step {self.step:,} (validation loss {loss}); the last "

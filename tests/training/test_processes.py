@@ -25,24 +25,29 @@ from tests.support import Result, later_wins, prose
 
 SIZES = (*TINY, "--layers", "2", "--dropout", "0.3", "--batch", "16", "--chunk", "16")
 STEPS = ("--steps", "12", "--validate-every", "4")
+LONGER = ("--steps", "120", "--validate-every", "20")
 ENDLESS = ("--steps", "100000", "--validate-every", "40")
 CONFIGURATIONS = {
     "text": (),
     "gru-lines-bfloat16": ("--cell", "gru", "--lines", "--precision", "bfloat16"),
 }
-FILES = {"model.safetensors", "training.safetensors", "log.jsonl"}
+FILES = {".lock", "model.safetensors", "training.safetensors", "log.jsonl"}
 TRAINING = Path("run/training.safetensors")
 SECONDS = 20.0
 """In which all processes are to end after one of them has; a stopped run is saved in a moment."""
 
 
 @pytest.fixture(autouse=True)
-def corpus() -> None:
+def text() -> None:
     Path("corpus.txt").write_text(prose(60))
 
 
 def start(
-    launcher: Launcher, *options: str, count: int = 2, of_others: dict[str, Any] | None = None
+    launcher: Launcher,
+    *options: str,
+    corpus: str = "corpus.txt",
+    count: int = 2,
+    of_others: dict[str, Any] | None = None,
 ) -> list[Job]:
     """Start processes that train together; `of_others`: how the launcher starts all but the first.
 
@@ -57,7 +62,7 @@ def start(
             "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(count),
             "RANK": str(rank), "LOCAL_RANK": str(rank), "GLOO_SOCKET_IFNAME": "lo",
         }
-        command = ("train", "corpus.txt", "-o", "run", *SIZES, *options)
+        command = ("train", corpus, "-o", "run", *SIZES, *options)
         jobs.append(launcher.start(*command, env=environment, **(of_others or {}) if rank else {}))
     return jobs
 
@@ -109,8 +114,7 @@ def test_two_processes_give_the_model_of_two_threads_to_the_last_bit(
 def test_a_signal_to_any_process_stops_all_and_the_run_goes_on_to_the_last_bit(
     signalled: int, launcher: Launcher
 ) -> None:
-    options = ("--steps", "300", "--validate-every", "40")
-    jobs = start(launcher, *options, "--json")
+    jobs = start(launcher, *LONGER, "--json")
     jobs[0].wait_for('"event": "validation"')
     jobs[signalled].kill(signal.SIGTERM)
     stopped = ended(jobs)
@@ -118,20 +122,20 @@ def test_a_signal_to_any_process_stops_all_and_the_run_goes_on_to_the_last_bit(
     assert stopped.err == "saved in run; the same command goes on from there\n"
     assert not load_run(TRAINING).record.finished
     shutil.copytree("run", "other")
-    resumed = ended(start(launcher, *options))
+    resumed = ended(start(launcher, *LONGER))
     assert resumed.status == 0
     assert "resuming at step" in resumed.err
     assert "2 processes" in resumed.err
     assert "warning" not in resumed.err
     shutil.move("run", "resumed")
-    assert ended(start(launcher, *options)).status == 0
+    assert ended(start(launcher, *LONGER)).status == 0
     assert_same("run", "resumed")
 
 
 def test_another_number_of_processes_goes_on_with_a_warning_and_the_same_curve(
     launcher: Launcher
 ) -> None:
-    options = ("--steps", "300", "--validate-every", "40")
+    options = (*LONGER, "--dropout", "0")
     jobs = start(launcher, *options, "--json")
     jobs[0].wait_for('"event": "validation"')
     jobs[0].kill(signal.SIGTERM)
@@ -162,8 +166,7 @@ def test_all_processes_stop_early_together(launcher: Launcher) -> None:
 
 def test_divergence_ends_all_processes_with_one_error(launcher: Launcher) -> None:
     rates = ("--rate", "1e9", "--muon-rate", "1e9", "--clip", "1e9")
-    message = one_line_error(ended(start(launcher, *STEPS, "--steps", "400", *rates)))
-    assert "diverged" in message
+    assert "lower" in one_line_error(ended(start(launcher, *STEPS, *rates)))
 
 
 def test_minutes_are_kept_by_all_processes(launcher: Launcher) -> None:
@@ -291,7 +294,7 @@ def test_half_an_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
     for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.delenv(name, raising=False)
     with (
-        pytest.raises(SettingsError, match="not RANK, MASTER_ADDR, MASTER_PORT; start .*torchrun"),
+        pytest.raises(SettingsError, match="not RANK, MASTER_ADDR, MASTER_PORT; start several"),
         joined("cpu"),
     ):
         pass
@@ -326,12 +329,7 @@ def test_a_single_process_raises_its_own_error() -> None:
     assert in_turn(Alone(), lambda: 3) == 3
 
 
+@pytest.mark.fault(24)
 def test_several_processes_cannot_read_stdin(launcher: Launcher) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tests.training.test_processes.SIZES", ("-", *SIZES))
-        message = one_line_error(_first(start(launcher, *STEPS)), status=1)
-    assert "cannot share stdin" in message
-
-
-def _first(jobs: Sequence[Job]) -> Result:
-    return [job.wait(SECONDS) for job in jobs][0]
+    first, _ = [job.wait(SECONDS) for job in start(launcher, *STEPS, corpus="-")]
+    assert "several processes cannot share stdin" in one_line_error(first, status=2)
