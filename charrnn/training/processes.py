@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -16,6 +18,8 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, distributed
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
 
 from charrnn.errors import CharRNNError, SettingsError, TrainingError
 from charrnn.training.signals import Dismissed
@@ -24,6 +28,7 @@ TIMEOUT = timedelta(minutes=30)
 """A process waits so long for another one. One that was killed is noticed at once, by its closed
 connections; the timeout is for a machine that vanishes or a process that is stopped. Therefore it
 is also the limit for what the leader does alone: counting n-grams, a validation, the final fit."""
+POLL_SECONDS = 0.02
 VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """Set by torchrun, for each process."""
 
@@ -154,10 +159,9 @@ def _naming_lost_processes() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        reason = str(error).splitlines()[0]
         raise LostProcessError(
             "another process of this run has ended or cannot be reached; start all of them again "
-            f"to go on from the last save ({reason})"
+            "to go on from the last save"
         ) from error
 
 
@@ -186,11 +190,37 @@ def joined(device: str) -> Iterator[Group]:
         backend = "cpu:gloo,cuda:nccl"
         _take_gpu(int(os.environ.get("LOCAL_RANK", "0")))
     with _naming_lost_processes():
-        distributed.init_process_group(backend, timeout=TIMEOUT)
+        store, rank, size = next(rendezvous("env://", timeout=TIMEOUT))
+        store.set_timeout(TIMEOUT)
+        store = _unused_part(store, rank, size)
+        distributed.init_process_group(
+            backend, store=store, rank=rank, world_size=size, timeout=TIMEOUT
+        )
     try:
         yield TorchGroup()
     finally:
         distributed.destroy_process_group()
+
+
+def _unused_part(store: Store, rank: int, size: int) -> Store:
+    """A part of `store` that belongs to the processes of this start alone.
+
+    torchrun keeps its store when it restarts its processes. With the addresses of those that have
+    ended, which are still in it, gloo would try to connect until its timeout. So each process says
+    hello by a random name, and the leader answers, by that name, which part is theirs.
+    """
+    own = secrets.token_hex(8)
+    if rank:
+        store.set(f"hello {rank}", own)
+        part = store.get(f"part for {own}").decode()  # waits for it
+        store.set(f"{rank} uses {part}", "")
+        return PrefixStore(part, store)
+    others = range(1, size)
+    while not store.check([f"{each} uses {own}" for each in others]):
+        for each in others:  # the name may still be that of a process that has ended
+            store.set(f"part for {store.get(f'hello {each}').decode()}", own)
+        time.sleep(POLL_SECONDS)
+    return PrefixStore(own, store)
 
 
 def restarted() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -231,9 +232,9 @@ def test_what_only_the_first_process_sees_ends_all(launcher: Launcher) -> None:
 
 def workers(torchrun: int) -> list[int]:
     """Process ids of torchrun's workers, by rank."""
-    children = Path(f"/proc/{torchrun}/task/{torchrun}/children").read_text().split()
+    threads = Path(f"/proc/{torchrun}/task").glob("*/children")
     found = {}
-    for pid in children:
+    for pid in [pid for children in threads for pid in children.read_text().split()]:
         variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
         values = dict(each.partition(b"=")[::2] for each in variables)
         if b"RANK" in values:
@@ -242,7 +243,8 @@ def workers(torchrun: int) -> list[int]:
 
 
 def test_torchrun_restarts_from_the_last_save_and_passes_signals_on() -> None:
-    command = ("train", "corpus.txt", "-o", "run", "--fresh", "--json", *SIZES, *ENDLESS)
+    often = ("--validate-every", "10")
+    command = ("train", "corpus.txt", "-o", "run", "--fresh", "--json", *SIZES, *ENDLESS, *often)
     log = Path("run/log.jsonl")
     with subprocess.Popen(
         [
@@ -253,11 +255,11 @@ def test_torchrun_restarts_from_the_last_save_and_passes_signals_on() -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     ) as torchrun:
-        until(lambda: TRAINING.exists() and '"validation"' in log.read_text())
+        until(lambda: log.exists() and '"event": "validation"' in log.read_text())
         os.kill(workers(torchrun.pid)[1], signal.SIGKILL)
         until(lambda: '"resumed": true' in log.read_text())
         resumed = load_run(TRAINING).step
-        until(lambda: log.read_text().rstrip().endswith("}") and _last_step(log) > resumed)
+        until(lambda: _last_step(log) > resumed)
         torchrun.send_signal(signal.SIGTERM)
         assert torchrun.stderr is not None
         told = torchrun.stderr.read().decode()
@@ -268,8 +270,10 @@ def test_torchrun_restarts_from_the_last_save_and_passes_signals_on() -> None:
 
 
 def _last_step(log: Path) -> int:
-    lines = [line for line in log.read_text().splitlines() if '"event": "step"' in line]
-    return int(lines[-1].split('"step": ')[1].split(",")[0]) if lines else 0
+    """The step of the last event that is written completely."""
+    lines = log.read_text().splitlines(keepends=True)
+    events = [json.loads(line) for line in lines if line.endswith("\n")]
+    return int(next((event["step"] for event in reversed(events) if event.get("step")), 0))
 
 
 # --- in this process
