@@ -111,6 +111,7 @@ def test_two_processes_give_the_model_of_two_threads_to_the_last_bit(
     assert_same("run", "threads")
 
 
+@pytest.mark.fault(30)
 @pytest.mark.parametrize("signalled", [0, 1])
 def test_a_signal_to_any_process_stops_all_and_the_run_goes_on_to_the_last_bit(
     signalled: int, launcher: Launcher
@@ -133,6 +134,7 @@ def test_a_signal_to_any_process_stops_all_and_the_run_goes_on_to_the_last_bit(
     assert_same("run", "resumed")
 
 
+@pytest.mark.fault(36)
 def test_another_number_of_processes_goes_on_with_a_warning_and_the_same_curve(
     launcher: Launcher
 ) -> None:
@@ -165,6 +167,7 @@ def test_all_processes_stop_early_together(launcher: Launcher) -> None:
     assert run.step < 100
 
 
+@pytest.mark.fault(10)
 def test_divergence_ends_all_processes_with_one_error(launcher: Launcher) -> None:
     rates = ("--rate", "1e9", "--muon-rate", "1e9", "--clip", "1e9")
     assert "lower" in one_line_error(ended(start(launcher, *STEPS, *rates)))
@@ -183,6 +186,7 @@ def test_only_the_first_process_writes(launcher: Launcher) -> None:
     assert ended(start(launcher, *STEPS, of_others={"file_size": 0})).status == 0
 
 
+@pytest.mark.fault(43)
 @pytest.mark.parametrize("killed", [0, 1])
 def test_a_killed_process_ends_the_others_and_the_last_save_stays(
     killed: int, launcher: Launcher
@@ -206,6 +210,7 @@ def test_a_killed_process_ends_the_others_and_the_last_save_stays(
     assert not temporaries(Path("run"))
 
 
+@pytest.mark.fault(43)
 def test_an_error_of_any_process_is_told_by_the_first(
     launcher: Launcher, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -242,6 +247,7 @@ def workers(torchrun: int) -> list[int]:
     return [found[rank] for rank in sorted(found)]
 
 
+@pytest.mark.fault(30, 43)
 def test_torchrun_restarts_from_the_last_save_and_passes_signals_on() -> None:
     often = ("--validate-every", "10")
     command = ("train", "corpus.txt", "-o", "run", "--fresh", "--json", *SIZES, *ENDLESS, *often)
