@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from charrnn.training.parallel import parallel_map
+from charrnn.training.processes import Alone, Group
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 3
@@ -44,6 +45,16 @@ def orthogonalise(matrix: Tensor, precision: torch.dtype = torch.float32) -> Ten
     return orthogonal.T if tall else orthogonal
 
 
+def share_out(sizes: list[int], processes: int) -> list[int]:
+    """The process for each of some tasks: the largest first, each to who has least so far."""
+    loads = [0] * processes
+    owners = [0] * len(sizes)
+    for at in sorted(range(len(sizes)), key=lambda at: -sizes[at]):
+        owners[at] = loads.index(min(loads))
+        loads[owners[at]] += sizes[at]
+    return owners
+
+
 class Muon:
     """Nesterov momentum, orthogonalised, with decoupled weight decay.
 
@@ -57,8 +68,11 @@ class Muon:
         row_momentum: decay rate of the running mean of each row's squared updates.
         weight_decay: decoupled; multiplied by the learning rate.
         precision: of the matrix products in the iteration.
+        group: processes that share out the matrices and send each other the updated ones.
 
     Attributes:
+        owners: rank of the process that updates each matrix; only there `means` and
+            `row_squares` are up to date.
         means: the running means of gradients, in the order of the parameters.
         row_squares: those of squared updates, one for each row.
     """
@@ -71,8 +85,12 @@ class Muon:
         row_momentum: float = 0.95,
         weight_decay: float = 0.01,
         precision: torch.dtype = torch.float32,
+        group: Group | None = None,
     ) -> None:
         self.parameters = list(parameters)
+        self._group = group or Alone()
+        sizes = [parameter.numel() for parameter in self.parameters]
+        self.owners = share_out(sizes, len(self._group.threads))
         self.rate = rate
         self.means = [torch.zeros_like(parameter) for parameter in self.parameters]
         self.row_squares = [parameter.new_zeros(len(parameter)) for parameter in self.parameters]
@@ -82,11 +100,27 @@ class Muon:
         self._precision = precision
 
     def step(self) -> None:
-        """Update every parameter by its gradient, in parallel."""
+        """Update every parameter by its gradient, in parallel.
+
+        Raises:
+            LostProcessError: another process has ended.
+        """
+        own = [at for at, owner in enumerate(self.owners) if owner == self._group.rank]
         # The largest first: taken last, it would keep one thread busy while the others wait.
-        order = sorted(range(len(self.parameters)), key=lambda at: -self.parameters[at].numel())
+        order = sorted(own, key=lambda at: -self.parameters[at].numel())
         on_gpu = any(parameter.is_cuda for parameter in self.parameters)
         parallel_map(self._update, order, 1 if on_gpu else len(order))
+        self._send(self.parameters)
+
+    def gather(self) -> None:
+        """Make `means` and `row_squares` up to date in every process; errors as in `step`."""
+        self._send(self.means)
+        self._send(self.row_squares)
+
+    def _send(self, tensors: list[Tensor]) -> None:
+        """Replace each tensor by that of the process that owns its matrix."""
+        for tensor, owner in zip(tensors, self.owners, strict=True):
+            self._group.send(tensor.detach(), owner)
 
     @torch.no_grad()  # no_grad applies to the current thread only
     def _update(self, at: int) -> None:

@@ -10,7 +10,7 @@ from charrnn.training.data import TrainingData, prepare_data
 from charrnn.training.plan import choose_device
 from charrnn.training.processes import Group, in_turn, raise_together
 from charrnn.training.request import TrainingRequest
-from charrnn.training.settings import DEFAULTS
+from charrnn.training.settings import DEFAULTS, Settings
 
 
 def prepare(request: TrainingRequest, group: Group) -> tuple[TrainingData, str]:
@@ -28,6 +28,14 @@ def prepare(request: TrainingRequest, group: Group) -> tuple[TrainingData, str]:
     error = TrainingError("its corpus is not the first process's; give all of them the same text")
     raise_together(group, None if same else error)
     return data, device
+
+
+def split_for(data: TrainingData, settings: Settings) -> TrainingData:
+    """`data` with as much held out as `settings` say: a run of an older charrnn has its default."""
+    if settings.validation == data.held_out:
+        return data
+    again = prepare_data(data.corpus, settings.validation, settings.seed)
+    return replace(again, group=data.group)
 
 
 def _prepare(request: TrainingRequest, group: Group) -> tuple[TrainingData, str]:

@@ -45,11 +45,13 @@ class Group(Protocol):
     Attributes:
         rank: of this process; 0 leads.
         local_rank: of this process among those of its machine.
+        on_one_machine: whether all of them are.
         threads: torch's threads in each process, by rank.
     """
 
     rank: int
     local_rank: int
+    on_one_machine: bool
 
     @property
     def threads(self) -> tuple[int, ...]:
@@ -62,8 +64,8 @@ class Group(Protocol):
         number.
         """
 
-    def send(self, tensor: Tensor) -> None:
-        """Replace `tensor` by the leader's."""
+    def send(self, tensor: Tensor, source: int = 0) -> None:
+        """Replace `tensor` by that of the process `source`."""
 
     def share(self, value: Any) -> Any:
         """The leader's `value`, which JSON can hold, in every process."""
@@ -77,6 +79,7 @@ class Alone:
 
     rank = 0
     local_rank = 0
+    on_one_machine = True
 
     @property
     def threads(self) -> tuple[int, ...]:
@@ -86,7 +89,7 @@ class Alone:
     def sum(self, tensor: Tensor) -> None:
         """Do nothing."""
 
-    def send(self, tensor: Tensor) -> None:
+    def send(self, tensor: Tensor, source: int = 0) -> None:
         """Do nothing."""
 
     def share(self, value: Any) -> Any:
@@ -107,6 +110,7 @@ class TorchGroup:
     def __init__(self) -> None:
         self.rank = distributed.get_rank()
         self.local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+        self.on_one_machine = os.environ.get("LOCAL_WORLD_SIZE") == os.environ["WORLD_SIZE"]
         self._threads = tuple(self.gather(torch.get_num_threads()))
 
     @property
@@ -119,10 +123,10 @@ class TorchGroup:
         with _naming_lost_processes():
             distributed.all_reduce(tensor)
 
-    def send(self, tensor: Tensor) -> None:
-        """Replace `tensor` by the leader's."""
+    def send(self, tensor: Tensor, source: int = 0) -> None:
+        """Replace `tensor` by that of the process `source`."""
         with _naming_lost_processes():
-            distributed.broadcast(tensor.view(torch.uint8), 0)
+            distributed.broadcast(tensor.view(torch.uint8), source)
 
     def share(self, value: Any) -> Any:
         """The leader's `value` in every process."""

@@ -37,7 +37,7 @@ from charrnn.training.ngram_run import build_ngram, train_ngram_alone
 from charrnn.training.pace import Pace
 from charrnn.training.parallel import one_thread
 from charrnn.training.plan import choose_settings, most_steps
-from charrnn.training.preparation import prepare
+from charrnn.training.preparation import prepare, split_for
 from charrnn.training.processes import joined, restarted
 from charrnn.training.reporter import StepReporter
 from charrnn.training.request import TrainingRequest
@@ -72,7 +72,7 @@ def train(request: TrainingRequest, on_event: OnEvent) -> None:
         # A mistyped corpus must leave no run directory behind.
         data, device = prepare(request, group)
         if group.rank:
-            follow(group, lambda settings: data.trainer(settings, device))
+            follow(group, lambda settings: split_for(data, settings).trainer(settings, device))
             return
         with leading(group):
             _lead(request, data, device, on_event)
@@ -86,8 +86,8 @@ def _lead(request: TrainingRequest, data: TrainingData, device: str, on_event: O
         stack.enter_context(exclusive(request.output))
         remove_stale_temporaries(request.output, SEALED_FILES)
         saved = find_unfinished(request, data)
-        if saved is not None and saved.settings.validation != data.held_out:
-            data = prepare_data(corpus, saved.settings.validation, seed)  # an older default
+        if saved is not None:
+            data = split_for(data, saved.settings)
         log = stack.enter_context(open_log(request.output / LOG_FILE, replace=saved is None))
         clock = Clock(request.started, saved.record.seconds if saved else 0.0)
         context = Context(request, data, clock, Emitter(log, on_event))

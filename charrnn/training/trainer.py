@@ -125,7 +125,7 @@ class Trainer:
             self.network = Network(architecture).to(device)
         precision = getattr(torch, settings.precision)
         self._gradients = Gradients(self.network, precision, self._group)
-        self.muon, self.adamw = _optimisers(self.network, settings)
+        self.muon, self.adamw = _optimisers(self.network, settings, self._group)
         self.state: TorchState | None = None
         self.signal: int | None = None
 
@@ -174,11 +174,14 @@ class Trainer:
 
     @torch.no_grad()
     def gather(self) -> None:
-        """Collect every text's carried state, which is computed by one process, in all of them.
+        """Collect in every process what only one of them has computed, for the run to be saved.
+
+        That is the carried state of each text, and Muon's memory of the matrices shared out.
 
         Raises:
             LostProcessError: another process has ended.
         """
+        self.muon.gather()
         if self.state is None or len(self._group.threads) == 1:
             return
         own = self._gradients.own_rows(self.state[0].shape[1])
@@ -234,13 +237,17 @@ def trained_by_muon(name: str) -> bool:
     return name.startswith(("rnn.weight", "output_layers.")) and not name.endswith(".bias")
 
 
-def _optimisers(network: Network, settings: Settings) -> tuple[Muon, AdamW]:
+def _optimisers(network: Network, settings: Settings, group: Group) -> tuple[Muon, AdamW]:
+    # Between machines, to send the updated matrices would take longer than to compute them in each
+    # process (tests/benchmarks/README.md).
+    sharing = group if group.on_one_machine else None
     named = dict(network.named_parameters())
     muon = Muon(
         [value for name, value in named.items() if trained_by_muon(name)],
         rate=settings.muon_rate,
         weight_decay=settings.weight_decay,
         precision=getattr(torch, settings.precision),
+        group=sharing,
     )
     adamw = AdamW(
         [value for name, value in named.items() if not trained_by_muon(name)],

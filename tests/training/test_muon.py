@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from charrnn.training.muon import COEFFICIENTS, ITERATIONS, Muon, orthogonalise
+from charrnn.training.muon import COEFFICIENTS, ITERATIONS, Muon, orthogonalise, share_out
 
 SHAPES = [(4, 4), (3, 7), (7, 3), (1, 5), (5, 1), (32, 8), (8, 32), (1, 1)]
 
@@ -100,3 +100,17 @@ def test_a_zero_gradient_moves_nothing() -> None:
     parameter.grad = torch.zeros(3, 2)
     Muon([parameter], rate=0.1, weight_decay=0).step()
     assert torch.equal(parameter.detach(), before)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "processes", "expected"),
+    [
+        ([4, 8, 4], 1, [0, 0, 0]),
+        ([64, 256, 256, 256], 2, [1, 0, 1, 0]),
+        ([1, 2], 4, [1, 0]),
+    ],
+)
+def test_the_largest_matrices_go_to_different_processes(
+    sizes: list[int], processes: int, expected: list[int]
+) -> None:
+    assert share_out(sizes, processes) == expected

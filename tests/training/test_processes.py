@@ -48,9 +48,12 @@ def start(
     *options: str,
     corpus: str = "corpus.txt",
     count: int = 2,
+    machines: bool = False,
     of_others: dict[str, Any] | None = None,
 ) -> list[Job]:
     """Start processes that train together; `of_others`: how the launcher starts all but the first.
+
+    `machines`: let them believe that each is on a machine of its own.
 
     They are forked from one that has imported torch, with the environment that torchrun sets.
     """
@@ -62,6 +65,7 @@ def start(
         environment = {
             "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(count),
             "RANK": str(rank), "LOCAL_RANK": str(rank), "GLOO_SOCKET_IFNAME": "lo",
+            "LOCAL_WORLD_SIZE": str(1 if machines else count),
         }
         command = ("train", corpus, "-o", "run", *SIZES, *options)
         jobs.append(launcher.start(*command, env=environment, **(of_others or {}) if rank else {}))
@@ -100,12 +104,12 @@ def assert_same(run: str, other: str) -> None:
     assert arrays == expected_arrays
 
 
-@pytest.mark.parametrize("name", CONFIGURATIONS)
+@pytest.mark.parametrize(("name", "machines"), [("text", True), ("gru-lines-bfloat16", False)])
 def test_two_processes_give_the_model_of_two_threads_to_the_last_bit(
-    name: str, launcher: Launcher, two_threads: None
+    name: str, machines: bool, launcher: Launcher, two_threads: None
 ) -> None:
     options = (*STEPS, *CONFIGURATIONS[name])
-    assert ended(start(launcher, *options)).status == 0
+    assert ended(start(launcher, *options, machines=machines)).status == 0
     assert {path.name for path in Path("run").iterdir()} == FILES
     assert alone(*options, output="threads") == 0
     assert_same("run", "threads")
