@@ -30,6 +30,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "mixture": Benchmark("mixture against the network alone", "inference", "mixture"),
     "scoring": Benchmark("many lines against one by one", "inference", "scoring"),
     "step": Benchmark("training step against a plain one", "training", "step"),
+    "processes": Benchmark("two processes against two threads", "training", "processes"),
     "run": Benchmark("training run against a bare loop", "training", "run"),
 }
 

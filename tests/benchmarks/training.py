@@ -23,14 +23,16 @@ from charrnn.training.data import TrainingData, prepare_data
 from charrnn.training.plan import choose_settings
 from charrnn.training.request import Budget, TrainingRequest
 from charrnn.training.session import train
-from charrnn.training.settings import Settings
+from charrnn.training.settings import DEFAULTS, Settings
 from tests.benchmarks.material import MEGABYTE, text
 from tests.benchmarks.measure import Row, paired, rate
+from tests.benchmarks.workers import on_this_machine
 
 STEPS = 600
 VALIDATIONS = 2
 """As often as in a run of two minutes."""
 PLAIN_STEPS = 40
+PROCESS_STEPS = 5
 RUN_ROUNDS, STEP_ROUNDS = 3, 7
 REQUESTED: dict[str, Any] = {"validate_every": STEPS // VALIDATIONS, "ngram_order": 0}
 
@@ -118,6 +120,25 @@ class _Plain:
         nn.utils.clip_grad_norm_(self._network.parameters(), 1.0)
         self._adamw.step()
         self._state = tuple(part.detach() for part in state)
+
+
+def processes() -> list[Row]:
+    """Two processes of one thread against one process of two threads."""
+    with on_this_machine(2, 1) as several, on_this_machine(1, 2) as one:
+        pair = paired(
+            lambda: several.steps(PROCESS_STEPS), lambda: one.steps(PROCESS_STEPS), STEP_ROUNDS
+        )
+    characters = PROCESS_STEPS * DEFAULTS.batch * DEFAULTS.chunk
+    return [
+        Row(
+            "two processes of one thread against two threads",
+            rate(characters, pair.measured),
+            rate(characters, pair.reference),
+            pair.speed_up,
+            target=0.9,
+            note=f"{DEFAULTS.precision}, hidden {DEFAULTS.hidden}",
+        )
+    ]
 
 
 def _repeat(step: Callable[[], object]) -> None:
