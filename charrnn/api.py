@@ -9,12 +9,11 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from charrnn.errors import CheckpointError, Parameter, SettingsError, VocabularyError
-from charrnn.inference.evaluation import Evaluation, evaluate_corpora, lines_of, training_ids
 from charrnn.inference.scoring import (
     Score,
     evaluate_documents,
@@ -32,6 +31,9 @@ from charrnn.text.corpus import load_corpus
 from charrnn.text.documents import Documents
 from charrnn.text.reading import Reading
 from charrnn.text.vocabulary import EOS, Vocabulary
+
+if TYPE_CHECKING:
+    from charrnn.inference.evaluation import Evaluation
 
 DEFAULT_LENGTH = 500
 
@@ -269,6 +271,8 @@ class TrainedModel:
         """
         names = [str(name) for name in _list_of("files", (str, Path), corpora)]
         reading = Reading(self.checkpoint.lines, encoding, errors)
+        from charrnn.inference.evaluation import evaluate_corpora
+
         return evaluate_corpora(self.model, self.checkpoint, names, reading, on_progress)
 
     def training_text(
@@ -284,6 +288,8 @@ class TrainedModel:
         Raises:
             CorpusError: it is no longer in the cache, or cannot be read.
         """
+        from charrnn.inference.evaluation import training_ids
+
         ids = training_ids(self.checkpoint, corpus, encoding, errors)
         return self.vocabulary.decode(ids)
 
@@ -294,6 +300,8 @@ class TrainedModel:
 
         Arguments and errors: see `training_text`.
         """
+        from charrnn.inference.evaluation import lines_of, training_ids
+
         return lines_of(training_ids(self.checkpoint, corpus, encoding, errors), self.vocabulary)
 
     def require_known(self, text: str) -> None:

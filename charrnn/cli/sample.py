@@ -12,7 +12,6 @@ from charrnn.api import DEFAULT_LENGTH, TrainedModel, new_seed
 from charrnn.cli.choice import Choice, choice_options
 from charrnn.cli.command import Command, PathName
 from charrnn.cli.decoding import STRATEGY_OPTIONS, strategy_options
-from charrnn.cli.interactive import Interactive
 from charrnn.cli.options import (
     check_characters,
     checkpoint_option,
@@ -141,6 +140,8 @@ def command(
         "until_eos": until_eos or model.checkpoint.lines,
     }
     if interactive:
+        from charrnn.cli.interactive import Interactive
+
         paint = painter(output) if layout.heat else None
         Interactive(model, output, decoding=decodings[0], paint=paint, **given).run()
     else:

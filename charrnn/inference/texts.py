@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from charrnn.errors import Parameter, SettingsError
 from charrnn.inference.sampling import ENDED, Step, generate
-from charrnn.inference.search import Ending, Found, beam_search
 from charrnn.inference.strategies import Decoder, Decoding, check_decoding
 from charrnn.models.interface import LanguageModel
 from charrnn.text.vocabulary import EOS, Vocabulary
+
+if TYPE_CHECKING:
+    from charrnn.inference.search import Ending, Found
 
 SAMPLES_AT_ONCE = 64
 """Texts computed in one batch; a larger batch is not faster per text."""
@@ -165,6 +168,8 @@ class Writer:
     def _search(
         self, request: Request, decoder: Decoder, numbers: Sequence[int]
     ) -> Iterator[Sample]:
+        from charrnn.inference.search import beam_search  # not needed to draw: --help stays fast
+
         if numbers and numbers[-1] >= decoder.beam:
             raise SettingsError(
                 Parameter("num"), " must be at most ", Parameter("beam"),
