@@ -268,6 +268,7 @@ def test_help_imports_next_to_nothing(arguments: list[str]) -> None:
         ["info"],
         ["info", "--json"],
         ["export", "model.safetensors", "--half", "--max-ngrams", "500"],
+        ["export", "page.html"],
     ],
     ids=" ".join,
 )

@@ -37,7 +37,7 @@ class ExportCommand(Command):
     help=HELP,
     examples=(
         "charrnn export small.safetensors --half --max-ngrams 200000",
-        "charrnn export copy.safetensors -c names --without-history",
+        "charrnn export page.html -c names",
     ),
 )
 @click.argument("output", type=PathName(), metavar="OUTPUT")
@@ -63,6 +63,9 @@ class ExportCommand(Command):
     default=DEFAULTS["without_history"],
     help="Leave out the history of the training run.",
 )
+@click.option(
+    "--card", is_flag=True, help="Write a model card beside OUTPUT: Markdown, with the suffix .md."
+)
 @click.option("--force", is_flag=True, help="Replace OUTPUT if it exists.")
 @json_option
 def command(
@@ -72,6 +75,7 @@ def command(
     max_ngrams: int | None,
     no_ngram: bool,
     without_history: bool,
+    card: bool,
     force: bool,
     as_json: bool,
 ) -> None:
@@ -83,9 +87,10 @@ def command(
     found = find_checkpoint(checkpoint)
     if checkpoint is None:
         note(f"checkpoint: {found}")
-    export(load_checkpoint(found), path, reduction, force=force)
-    size = path.stat().st_size
-    if as_json:
-        results.record({"output": output, "bytes": size, "checkpoint": str(found)})
-    else:
-        results.line(f"{output}\t{size:,} bytes")
+    files = export(load_checkpoint(found), path, reduction, with_card=card, force=force)
+    for file in files:
+        size = file.stat().st_size
+        if as_json:
+            results.record({"output": str(file), "bytes": size, "checkpoint": str(found)})
+        else:
+            results.line(f"{file}\t{size:,} bytes")

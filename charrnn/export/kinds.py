@@ -7,8 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from charrnn.errors import Parameter, SettingsError
+from charrnn.export.card import write_card
+from charrnn.export.onnx_file import write_onnx
 from charrnn.export.smaller import Reduction, reduce_checkpoint
+from charrnn.export.web_page import write_page
 from charrnn.models.checkpoint import Checkpoint, save_checkpoint
+
+CARD = ".md"
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,8 @@ class Kind:
 
 KINDS: dict[str, Kind] = {
     ".safetensors": Kind("a checkpoint, for every command of charrnn", save_checkpoint),
+    ".html": Kind("one web page that writes and reads text, offline", write_page),
+    ".onnx": Kind("the network alone, for ONNX (pip install 'charrnn[onnx]')", write_onnx),
 }
 
 
@@ -44,9 +51,21 @@ def kind_of(output: Path) -> Kind:
 
 
 def export(
-    checkpoint: Checkpoint, output: Path, reduction: Reduction, *, force: bool = False
-) -> None:
-    """Write `checkpoint` to `output` in the form that its suffix means.
+    checkpoint: Checkpoint,
+    output: Path,
+    reduction: Reduction,
+    *,
+    with_card: bool = False,
+    force: bool = False,
+) -> list[Path]:
+    """Write `checkpoint` to `output` in the form that its suffix means -> the files written.
+
+    Args:
+        checkpoint: the model.
+        output: the file.
+        reduction: what to leave out.
+        with_card: write a model card, too: beside `output`, with the suffix CARD.
+        force: replace files that exist.
 
     Raises:
         SettingsError: an unknown suffix, a reduction that the model does not allow, or a file that
@@ -55,6 +74,12 @@ def export(
         OutputError: the file cannot be written; an older one is intact.
     """
     kind = kind_of(output)
-    if output.exists() and not force:
-        raise SettingsError(f"{output} exists; replace it with ", Parameter("force"))
-    kind.write(output, reduce_checkpoint(checkpoint, reduction))
+    files = [output, output.with_suffix(CARD)] if with_card else [output]
+    for path in files:
+        if path.exists() and not force:
+            raise SettingsError(f"{path} exists; replace it with ", Parameter("force"))
+    reduced = reduce_checkpoint(checkpoint, reduction)
+    kind.write(output, reduced)
+    if with_card:
+        write_card(files[1], reduced, output.name)
+    return files

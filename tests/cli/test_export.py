@@ -4,8 +4,11 @@ import os
 import stat
 from pathlib import Path
 
+import numpy as np
+import onnxruntime
 import pytest
 
+from charrnn.api import TrainedModel
 from charrnn.export.kinds import KINDS
 from charrnn.models.checkpoint import load_checkpoint
 from tests.cli.support import command_of
@@ -72,8 +75,8 @@ def test_a_half_checkpoint_is_sealed_in_format_two(charrnn: Command, prose_model
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (["model.zip"], 2, "'model.zip' does not end with .safetensors"),
-        (["model"], 2, "'model' does not end with .safetensors"),
+        (["model.zip"], 2, "'model.zip' does not end with .safetensors, .html, .onnx"),
+        (["model"], 2, "'model' does not end with .safetensors, .html, .onnx"),
         ([".safetensors"], 2, "'.safetensors' does not end with"),
         (["taken.safetensors"], 2, "taken.safetensors exists; replace it with --force"),
         (["new.safetensors", "--max-ngrams", "5"], 2, "--max-ngrams 5 is below the vocabulary's"),
@@ -108,8 +111,43 @@ def test_the_default_checkpoint_is_named(
     assert charrnn("export", "a.safetensors").err == f"checkpoint: {prose_model.run}\n"
 
 
+def test_a_web_page_is_exported(charrnn: Command, prose_model: Trained) -> None:
+    result = charrnn("export", "page.html", "-c", prose_model.run, "--half", "--json")
+    (record,) = result.records
+    text = Path("page.html").read_text(encoding="utf-8")
+    assert record["bytes"] == len(text.encode())
+    assert text.startswith("<!DOCTYPE html>")
+    assert '"dtype":"float16"' in text
+
+
+def test_a_network_is_exported_as_onnx(charrnn: Command, prose_model: Trained) -> None:
+    result = charrnn("export", "model.onnx", "-c", prose_model.run)
+    assert result.status == 0, result.err
+    session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])
+    state = {each.name: np.zeros((1, 32), np.float32) for each in session.get_inputs()[1:]}
+    found = session.run(None, {"token": np.array([1]), **state})[0]
+    model = TrainedModel.open(prose_model.run, use_ngram=False).model
+    expected, _ = model.step(np.array([1]), model.initial_state(1))
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_a_card_is_written_beside_the_model(charrnn: Command, prose_model: Trained) -> None:
+    result = charrnn("export", "small.safetensors", "-c", prose_model.run, "--half", "--card")
+    assert result.status == 0, result.err
+    assert [line.split("\t")[0] for line in result.out.splitlines()] == [
+        "small.safetensors", "small.md"
+    ]
+    text = Path("small.md").read_text(encoding="utf-8")
+    assert "in float16" in text
+    assert "charrnn sample -c small.safetensors" in text
+    Path("small.safetensors").unlink()
+    again = charrnn("export", "small.safetensors", "-c", prose_model.run, "--card")
+    assert "small.md exists; replace it with --force" in one_line_error(again, 2)
+    assert not Path("small.safetensors").exists()
+
+
 def test_help_lists_every_kind() -> None:
-    help_text = command_of("export").help or ""
+    help_text = " ".join((command_of("export").help or "").split())
     for suffix, kind in KINDS.items():
         assert suffix in help_text
         assert kind.description in help_text
