@@ -34,6 +34,7 @@ from charrnn.text.vocabulary import EOS, Vocabulary
 
 if TYPE_CHECKING:
     from charrnn.inference.evaluation import Evaluation
+    from charrnn.inference.inspection import Memory
 
 DEFAULT_LENGTH = 500
 
@@ -272,8 +273,12 @@ class TrainedModel:
         names = [str(name) for name in _list_of("files", (str, Path), corpora)]
         reading = Reading(self.checkpoint.lines, encoding, errors)
         from charrnn.inference.evaluation import evaluate_corpora
-
         return evaluate_corpora(self.model, self.checkpoint, names, reading, on_progress)
+
+    def inspect(self, corpora: Sequence[str | Path], **options: Any) -> Memory:
+        """How much of a text the network remembers; options: see `inspect_corpora`."""
+        from charrnn.inference.inspection import inspect_corpora
+        return inspect_corpora(self.checkpoint, _list_of("files", (str, Path), corpora), **options)
 
     def training_text(
         self, corpus: str | None = None, encoding: str | None = None, errors: str | None = None

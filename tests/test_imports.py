@@ -31,7 +31,7 @@ ORDER = (  # each package imports only from those before it, or from itself
 )
 ONLY_IN = {  # library -> the modules that may import it at all
     "rich": ("cli.progress", "cli.heat_map", "cli.bar"),
-    "torch": ("models.torch_rnn", "models.loading", "training"),
+    "torch": ("models.torch_rnn", "models.loading", "inference.gradient_reach", "training"),
     "click": ("cli",),
     "safetensors": ("storage.tensor_file",),
     "filelock": ("storage.files",),
@@ -265,6 +265,7 @@ def test_help_imports_next_to_nothing(arguments: list[str]) -> None:
         ["score", "-", "--per-character"],
         ["score", "the cat", "--json"],
         ["evaluate", "CORPUS"],
+        ["inspect", "CORPUS", "--no-gradient", "--positions", "5"],
         ["info"],
         ["info", "--json"],
         ["export", "model.safetensors", "--half", "--max-ngrams", "500"],

@@ -32,12 +32,15 @@ from charrnn.platform import EXIT_STATUS
 DEBUG_VARIABLE = "CHARRNN_DEBUG"
 USAGE_STATUS = 2
 BLAS_THREADS = "OPENBLAS_NUM_THREADS"
+ALL_THREADS = "OMP_NUM_THREADS"
+"""Of OpenBLAS and of torch."""
 
 COMMANDS = {
     "train": "Train a model on text, or resume an interrupted run.",
     "sample": "Write new text from a trained model.",
     "score": "Compute how probable texts are under a trained model.",
     "evaluate": "Measure a trained model on whole corpora.",
+    "inspect": "Show what a network remembers.",
     "export": "Give a trained model to others, as one file.",
     "info": "Show what is in a checkpoint.",
     "list": "List every run, with its state and what it reached.",
@@ -112,6 +115,8 @@ def main() -> None:
     prepare_streams()
     if writes_one_text(sys.argv[1:]):
         os.environ.setdefault(BLAS_THREADS, "1")
+    if sys.argv[1:2] == ["inspect"]:  # small products too, of which torch makes some
+        os.environ.setdefault(ALL_THREADS, "1")
     sys.exit(run(sys.argv[1:], started))
 
 

@@ -96,9 +96,9 @@ class Network(nn.Module):
             hidden, last = self._read(embedded, state)
         else:
             hidden, last = self._read_layers(embedded, state, generator)
-        return self._logits(hidden, generator).transpose(0, 1), last
+        return self.logits(hidden, generator).transpose(0, 1), last
 
-    def _logits(self, hidden: Tensor, generator: torch.Generator | None) -> Tensor:
+    def logits(self, hidden: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """From the last recurrent layer's states (T, B, H) to logits (T, B, V) in float32."""
         for layer in self.output_layers:
             above = torch.tanh(layer(self._drop(hidden, generator)))

@@ -70,6 +70,7 @@ class StepEvent:
         steps: planned updates.
         nats_per_character: mean training loss.
         gradient_norm: of the last step, before clipping.
+        clipped: the share of the steps whose gradient was clipped.
         rate, muon_rate: learning rates of the last step.
         characters_per_second: of training.
         seconds: that the run has taken, all sessions together.
@@ -79,6 +80,7 @@ class StepEvent:
     steps: int
     nats_per_character: float
     gradient_norm: float
+    clipped: float
     rate: float
     muon_rate: float
     characters_per_second: float

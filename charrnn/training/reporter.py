@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from charrnn.training.clock import Clock
 from charrnn.training.events import OnEvent, StepEvent
+from charrnn.training.gradient_watch import GradientWatch
 from charrnn.training.trainer import StepResult, Trainer
 
 STEP_EVENT_SECONDS = 0.5
@@ -23,6 +24,7 @@ class StepReporter:
         self._trainer = trainer
         self._clock = clock
         self._last: StepResult | None = None
+        self._watch = GradientWatch(emit, trainer.settings.clip)
         self.restart()
 
     def restart(self) -> None:
@@ -30,12 +32,16 @@ class StepReporter:
         self._reported = self._clock.elapsed()
         self._loss = 0.0
         self._characters = 0
+        self._steps = self._clipped = 0
 
     def add(self, result: StepResult) -> None:
         """Count a step, and emit an event if it is time."""
         self._loss += result.loss * result.characters
         self._characters += result.characters
         self._last = result
+        self._steps += 1
+        self._clipped += result.gradient_norm > self._trainer.settings.clip
+        self._watch.add(result)
         if self._clock.elapsed() - self._reported >= STEP_EVENT_SECONDS:
             self.flush()
 
@@ -51,6 +57,7 @@ class StepReporter:
                 steps=self._trainer.schedule.total,
                 nats_per_character=self._loss / self._characters,
                 gradient_norm=self._last.gradient_norm,
+                clipped=self._clipped / self._steps,
                 rate=factor * settings.rate,
                 muon_rate=factor * settings.muon_rate,
                 characters_per_second=self._characters / max(1e-9, now - self._reported),

@@ -15,6 +15,7 @@ from tests.conftest import Command
 OPTIONS = [
     (name, option, each) for name in COMMANDS for option, each in options_of(name).items()
 ]
+CORPUS_COMMANDS = {"train", "evaluate", "inspect"}
 SINGLE = [
     pytest.param(name, option, id=f"{name} {option}")
     for name, option, each in OPTIONS
@@ -41,7 +42,7 @@ def test_every_command_is_one_of_ours(name: str) -> None:
 def test_a_single_option_given_twice_is_refused(name: str, option: str) -> None:
     each = options_of(name)[option]
     value = each.type.choices[0] if isinstance(each.type, click.Choice) else "1"
-    corpora = ["corpus.txt"] if name in {"train", "evaluate"} else []
+    corpora = ["corpus.txt"] if name in CORPUS_COMMANDS else []
     parse(name, *corpora, option, value)
     longest = max(each.opts, key=len)
     for again in each.opts:
@@ -88,7 +89,7 @@ def test_help_is_shown_whatever_else_is_given(charrnn: Command) -> None:
 @pytest.mark.parametrize(("name", "option"), PATHS)
 def test_an_empty_path_is_refused(name: str, option: str) -> None:
     with pytest.raises(click.BadParameter, match="the name is empty"):
-        parse(name, option, "", *(["corpus.txt"] if name in {"train", "evaluate"} else []))
+        parse(name, option, "", *(["corpus.txt"] if name in CORPUS_COMMANDS else []))
 
 
 def test_every_path_is_checked() -> None:

@@ -10,7 +10,7 @@ TEXT = "To be, or not to be, that is the question:\n字字\x1b[31m"
 
 
 def step(number: int, loss: float, seconds: float) -> StepEvent:
-    return StepEvent(number, 100, loss, 1.0, 0.01, 0.02, 12_345, seconds)
+    return StepEvent(number, 100, loss, 1.0, 0.0, 0.01, 0.02, 12_345, seconds)
 
 
 def dashboard(blocks: bool = True) -> Dashboard:

@@ -117,6 +117,16 @@ def test_epochs_are_readings_of_the_text(charrnn: Command) -> None:
     assert result.records[-1]["step"] == start["steps"]
 
 
+@pytest.mark.parametrize(("clip", "share"), [("1e-6", 1.0), ("1e6", 0.0)])
+def test_a_step_event_tells_the_share_of_clipped_steps(
+    charrnn: Command, clip: str, share: float
+) -> None:
+    Path("corpus.txt").write_text(prose(40))
+    arguments = (*QUICK, "--steps", "3", "--clip", clip, "--json")
+    records = charrnn("train", "corpus.txt", "-o", "run", *arguments).records
+    assert {each["clipped"] for each in records if each["event"] == "step"} == {share}
+
+
 def test_minutes_are_kept(run_charrnn: Command) -> None:
     Path("corpus.txt").write_text(prose(300))
     result = run_charrnn(

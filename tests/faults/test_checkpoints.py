@@ -503,12 +503,13 @@ def fuzz(number: int, seed: int) -> Counter[str]:
     """Outcomes of random mutations."""
     chance = random.Random(seed)
     originals = []
-    for with_ngram in (False, True):
-        save_checkpoint(MODEL, small_checkpoint(with_ngram))
+    deep = random_checkpoint("ab", "rnn-relu", hidden=2, output_layers=1)
+    for each in (small_checkpoint(), small_checkpoint(with_ngram=True), deep):
+        save_checkpoint(MODEL, each)
         originals.append(MODEL.read_bytes())
     outcomes: Counter[str] = Counter()
     for turn in range(number):
-        data = mutation(originals[turn % 2], chance)
+        data = mutation(originals[turn % len(originals)], chance)
         try:
             outcomes[outcome(data)] += 1
         except BaseException:

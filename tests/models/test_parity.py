@@ -230,14 +230,14 @@ def test_output_layers_with_a_residual_change_nothing_at_first() -> None:
     architecture = Architecture("gru", 5, 3, 4, 1, output_layers=2, output_hidden=4)
     network = Network(architecture)
     hidden = torch.randn(2, 3, 4)
-    assert torch.equal(network._logits(hidden, None), network.output(hidden))
+    assert torch.equal(network.logits(hidden), network.output(hidden))
     with torch.no_grad():
         network.get_parameter("output_layers.1.weight").copy_(0.5 * torch.eye(4))
     deeper = hidden + torch.tanh(0.5 * hidden)
-    torch.testing.assert_close(network._logits(hidden, None), network.output(deeper))
+    torch.testing.assert_close(network.logits(hidden), network.output(deeper))
     narrow = Network(Architecture("gru", 5, 3, 4, 1, output_layers=1, output_hidden=2))
     expected = narrow.output(torch.tanh(narrow.get_submodule("output_layers.0")(hidden)))
-    torch.testing.assert_close(narrow._logits(hidden, None), expected)
+    torch.testing.assert_close(narrow.logits(hidden), expected)
 
 
 def test_an_lstm_forgets_nothing_at_first() -> None:

@@ -27,8 +27,8 @@ KEYS = {
         *("vocabulary_size", "validation_characters", "seed", "steps", "device"),
     },
     StepEvent: {
-        *("event", "step", "steps", "nats_per_character", "gradient_norm", "rate", "muon_rate"),
-        *("characters_per_second", "seconds"),
+        *("event", "step", "steps", "nats_per_character", "gradient_norm", "clipped", "rate"),
+        *("muon_rate", "characters_per_second", "seconds"),
     },
 }
 
