@@ -1,7 +1,8 @@
-"""charrnn: a character-level language model. `load` opens a trained one."""
+"""charrnn: a character-level language model. `train` makes one, `load` opens a trained one."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
         TrainingError,
         VocabularyError,
     )
+    from charrnn.training.events import OnEvent
 
 __version__ = "0.1.0"
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "VocabularyError",
     "__version__",
     "load",
+    "train",
 ]
 
 
@@ -49,6 +52,55 @@ def load(
     from charrnn.api import TrainedModel
 
     return TrainedModel.open(checkpoint, device, use_ngram)
+
+
+def train(  # noqa: PLR0913 - arguments are what the command has as options
+    corpora: str | Path | Sequence[str | Path],
+    output: str | Path | None = None,
+    *,
+    minutes: float | None = None,
+    epochs: float | None = None,
+    steps: int | None = None,
+    lines: bool = False,
+    encoding: str = "utf-8",
+    errors: str = "strict",
+    device: str = "auto",
+    fresh: bool = False,
+    on_event: OnEvent | None = None,
+    **settings: Any,
+) -> TrainedModel:
+    """Train a model on text, or go on with an unfinished run in the same directory.
+
+    Args:
+        corpora: a file or directory of *.txt, or several.
+        output: the run directory; None: named after the first corpus, in checkpoints/.
+        minutes, epochs, steps: how long, one of them; minutes=5 if none is given.
+        lines: whether each line is a text of its own.
+        encoding, errors: how the files are read.
+        device: "auto", "cpu" or "cuda".
+        fresh: start over, even if there is a run in the directory.
+        on_event: is called with every event of the run, see charrnn.training.events.
+        settings: hyperparameters, see charrnn.training.settings.Settings.
+
+    Raises:
+        CharRNNError: an argument, the text or the run directory does not allow it; the message
+            names arguments.
+        KeyboardInterrupt: it was interrupted; the run is saved, and the same call goes on with it.
+    """
+    from charrnn.training.call import train_from_python
+
+    given = [corpora] if isinstance(corpora, str | Path) else corpora
+    run = train_from_python(
+        tuple(str(corpus) for corpus in given),
+        None if output is None else Path(output),
+        {"minutes": minutes, "epochs": epochs, "steps": steps},
+        {"lines": lines, "encoding": encoding, "errors": errors},
+        settings,
+        on_event or (lambda event: None),
+        device=device,
+        fresh=fresh,
+    )
+    return load(run)
 
 
 def __getattr__(name: str) -> Any:

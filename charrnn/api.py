@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from charrnn.errors import CheckpointError, Parameter, SettingsError, VocabularyError
+from charrnn.inference.html import chart, heat_map, table
 from charrnn.inference.scoring import (
     Score,
     evaluate_documents,
@@ -50,6 +51,9 @@ class CharacterScores:
 
     characters: tuple[str, ...]
     log_probabilities: tuple[float, ...]
+
+    def _repr_html_(self) -> str:
+        return heat_map(self.characters, self.log_probabilities)
 
 
 @dataclass(frozen=True, repr=False)
@@ -90,6 +94,17 @@ class TrainedModel:
             f"<TrainedModel {str(self.path)!r}: {' and '.join(parts)}, "
             f"vocabulary of {len(self.vocabulary):,}>"
         )
+
+    def _repr_html_(self) -> str:
+        """The model with its history, as notebooks show it."""
+        history = self.checkpoint.training.get("history", [])
+        curves = {
+            name: [entry[name] for entry in history if name in entry]
+            for name in ("training", "validation")
+        }
+        figure = self.checkpoint.training.get("nats_per_character")
+        rows = {"model": repr(self), "nats per character": figure}
+        return table({name: value for name, value in rows.items() if value}) + chart(curves)
 
     @property
     def vocabulary(self) -> Vocabulary:

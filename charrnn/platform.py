@@ -30,6 +30,7 @@ READING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0
 """Flags to open a file for reading: do not wait for a pipe's writer, do not translate line ends."""
 WRITING = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 """Flags to create a file: an existing file or link of that name is an error."""
+SPIN_COUNT = "1000"
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 """Parameters of mallopt(3)."""
 KEPT_BYTES = 1 << 30
@@ -141,6 +142,15 @@ def fingerprint(status: os.stat_result) -> Fingerprint | None:
     return (
         status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev
     )
+
+
+def wait_without_spinning() -> None:
+    """Let libgomp's threads sleep while they wait for each other; call it before importing torch.
+
+    By default they spin, and any other busy process makes training up to a hundred times slower
+    (tests/benchmarks/README.md).
+    """
+    os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
 
 
 def keep_freed_memory() -> None:

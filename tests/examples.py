@@ -24,6 +24,8 @@ def prepare(model: Trained) -> None:
     """Make the files and runs that examples name, in the current directory."""
     for name, text in FILES.items():
         Path(name).write_text(text)
+    Path("poems").mkdir()
+    Path("poems", "one.txt").write_text(prose(300))
     for name in ("shakespeare", "names"):
         run = Path("checkpoints") / name
         run.mkdir(parents=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
@@ -16,7 +15,7 @@ from charrnn.cli.options import encoding_options
 from charrnn.cli.terminal import Output, note
 from charrnn.errors import Parameter, SettingsError
 from charrnn.models.cells import CELLS
-from charrnn.platform import exit_on_signal, keep_freed_memory
+from charrnn.platform import exit_on_signal, keep_freed_memory, wait_without_spinning
 from charrnn.storage.runs import RUNS
 from charrnn.text.reading import Reading
 from charrnn.training.events import OnEvent
@@ -26,7 +25,6 @@ from charrnn.training.settings import DEFAULTS, DEVICES, NO_NETWORK, PRECISIONS,
 from charrnn.training.signals import Dismissed, Interrupted
 
 CHOICES = {"cell": (*CELLS, NO_NETWORK), "precision": PRECISIONS}
-SPIN_COUNT = "1000"
 CHOSEN = "chosen"
 """Shown as the default of a setting that plan.py chooses."""
 SETTINGS = {
@@ -171,9 +169,7 @@ def command(
     if output is None:
         output = RUNS / (Path(corpora[0]).resolve().stem or "corpus")
 
-    # libgomp's threads spin while they wait for each other; with its default, any other busy
-    # process makes training up to a hundred times slower. Measured in tests/benchmarks/README.md.
-    os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
+    wait_without_spinning()
     keep_freed_memory()
     with exit_on_signal():
         from charrnn.training.session import train

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.arrays import Integers
+from charrnn.inference.html import table
 from charrnn.models.interface import LanguageModel, State
 from charrnn.platform import release_pages
 from charrnn.text.documents import Documents
@@ -88,6 +89,9 @@ class Score:
     def figures(self) -> dict[str, float]:
         """The score by the names in FIGURES."""
         return {name: getattr(self, name) for name in FIGURES}
+
+    def _repr_html_(self) -> str:
+        return table(self.figures())
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,91 @@
+"""Train from Python: arguments into a TrainingRequest; errors and signals as Python has them."""
+
+from __future__ import annotations
+
+import re
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from charrnn.errors import CharRNNError, SettingsError, suggestion
+from charrnn.platform import EXIT_STATUS, keep_freed_memory, wait_without_spinning
+from charrnn.storage.runs import RUNS
+from charrnn.text.reading import Reading
+from charrnn.training.events import OnEvent
+from charrnn.training.request import DEFAULT_MINUTES, Budget, TrainingRequest
+from charrnn.training.settings import Settings
+from charrnn.training.signals import Interrupted
+
+OPTION = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
+FLAGS = ("fresh", "lines")
+
+
+def train_from_python(
+    corpora: tuple[str, ...],
+    output: Path | None,
+    budget: Mapping[str, Any],
+    reading: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    on_event: OnEvent,
+    **options: Any,
+) -> Path:
+    """Train, or go on with an unfinished run; see `charrnn.train` for arguments and errors.
+
+    Args:
+        corpora: files or directories.
+        output: the run directory; None: named after the first corpus, in checkpoints/.
+        budget: fields of Budget.
+        reading: fields of Reading.
+        settings: fields of Settings.
+        on_event: receives the events.
+        options: other fields of TrainingRequest.
+
+    Returns:
+        The run directory.
+    """
+    started = time.monotonic()
+    try:
+        _refuse_unknown(settings)
+        Settings(**settings)
+        given = {name: value for name, value in budget.items() if value is not None}
+        request = TrainingRequest(
+            corpora=corpora,
+            reading=Reading(**reading),
+            budget=Budget(**(given or {"minutes": DEFAULT_MINUTES})),
+            output=output or RUNS / (Path(corpora[0]).resolve().stem or "corpus"),
+            requested=dict(settings),
+            started=started,
+            **options,
+        )
+        keep_freed_memory()
+        wait_without_spinning()
+        from charrnn.training.session import train
+
+        train(request, on_event)
+    except Interrupted as interruption:
+        if interruption.status == EXIT_STATUS[signal.SIGINT]:
+            raise KeyboardInterrupt(interruption.summary) from None
+        raise SystemExit(interruption.status) from None
+    except CharRNNError as error:
+        raise type(error)(in_python(str(error))) from error
+    return request.output
+
+
+def in_python(message: str) -> str:
+    """A message of the command line, with arguments in place of options."""
+    return OPTION.sub(_as_argument, message)
+
+
+def _as_argument(option: re.Match[str]) -> str:
+    name = option[1].replace("-", "_")
+    return f"{name}=True" if name in FLAGS else name
+
+
+def _refuse_unknown(settings: Mapping[str, Any]) -> None:
+    known = [each.name for each in fields(Settings)]
+    for name in settings:
+        if name not in known:
+            raise SettingsError(f"there is no setting {name!r}{suggestion(name, known)}")
