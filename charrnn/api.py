@@ -102,9 +102,7 @@ class TrainedModel:
             name: [entry[name] for entry in history if name in entry]
             for name in ("training", "validation")
         }
-        figure = self.checkpoint.training.get("nats_per_character")
-        rows = {"model": repr(self), "nats per character": figure}
-        return table({name: value for name, value in rows.items() if value}) + chart(curves)
+        return table({"model": repr(self)}) + chart(curves)
 
     @property
     def vocabulary(self) -> Vocabulary:

@@ -20,13 +20,13 @@ FILES = {
 """What examples may name -> its text."""
 
 
-def prepare(model: Trained) -> None:
-    """Make the files and runs that examples name, in the current directory."""
+def prepare(texts: Trained, lines: Trained) -> None:
+    """Make the files and runs that examples name, in the current directory: models of both kinds."""
     for name, text in FILES.items():
         Path(name).write_text(text)
     Path("poems").mkdir()
     Path("poems", "one.txt").write_text(prose(300))
-    for name in ("shakespeare", "names"):
+    for name, model in (("shakespeare", texts), ("names", lines)):
         run = Path("checkpoints") / name
         run.mkdir(parents=True)
         for path in model.run.glob("*.*"):
