@@ -21,7 +21,7 @@ FILES = {
 
 
 def prepare(texts: Trained, lines: Trained) -> None:
-    """Make the files and runs that examples name, in the current directory: models of both kinds."""
+    """Make the files and runs that examples name here: models of whole texts and of lines."""
     for name, text in FILES.items():
         Path(name).write_text(text)
     Path("poems").mkdir()
