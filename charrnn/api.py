@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from charrnn.errors import CheckpointError, Parameter, SettingsError, VocabularyError
-from charrnn.inference.html import chart, heat_map, table
+from charrnn.inference.html import ShownAsHeatMap, model_card
 from charrnn.inference.scoring import (
     Score,
     evaluate_documents,
@@ -41,7 +41,7 @@ DEFAULT_LENGTH = 500
 
 
 @dataclass(frozen=True)
-class CharacterScores:
+class CharacterScores(ShownAsHeatMap):
     """The characters of a text, with EOS as "" if it is predicted, and the log-probability of each.
 
     Attributes:
@@ -51,9 +51,6 @@ class CharacterScores:
 
     characters: tuple[str, ...]
     log_probabilities: tuple[float, ...]
-
-    def _repr_html_(self) -> str:
-        return heat_map(self.characters, self.log_probabilities)
 
 
 @dataclass(frozen=True, repr=False)
@@ -96,13 +93,7 @@ class TrainedModel:
         )
 
     def _repr_html_(self) -> str:
-        """The model with its history, as notebooks show it."""
-        history = self.checkpoint.training.get("history", [])
-        curves = {
-            name: [entry[name] for entry in history if name in entry]
-            for name in ("training", "validation")
-        }
-        return table({"model": repr(self)}) + chart(curves)
+        return model_card(repr(self), self.checkpoint.training)
 
     @property
     def vocabulary(self) -> Vocabulary:

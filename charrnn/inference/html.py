@@ -5,12 +5,33 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 IMPROBABLE_NATS = 8 * math.log(2)
 """A character of 8 bits or more is shown in full red."""
 WIDTH, HEIGHT = 320, 60
 """Of a chart, in pixels."""
 COLOURS = ("#999", "#06c")
+
+
+class ShownAsHeatMap:
+    """Base of results with `characters` and `log_probabilities`, which notebooks show as a map."""
+
+    characters: tuple[str, ...]
+    log_probabilities: tuple[float, ...]
+
+    def _repr_html_(self) -> str:
+        return heat_map(self.characters, self.log_probabilities)
+
+
+def model_card(description: str, training: Mapping[str, Any]) -> str:
+    """A model with the losses in the record of its `training`."""
+    history = training.get("history", [])
+    curves = {
+        name: [entry[name] for entry in history if name in entry]
+        for name in ("training", "validation")
+    }
+    return table({"model": description}) + chart(curves)
 
 
 def table(rows: Mapping[str, object]) -> str:
