@@ -36,7 +36,7 @@ from charrnn.text.reading import Source
 
 GROUPS = {
     "What to write": ("checkpoint", "prime", "prime-file", "length", "until-eos", "num", "seed"),
-    "Decoding strategies, in the order in which they apply": STRATEGY_OPTIONS,
+    "Decoding strategies, in their order": STRATEGY_OPTIONS,
     "Which texts": (
         *("unseen", "unique", "match", "reject", "tries", "sort", "novelty"),
         *("corpus", "encoding", "errors"),
