@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.arrays import Floats
-from charrnn.inference.strategies import Decoder, Ids, Weights
+from charrnn.inference.decoder import Decoder
+from charrnn.inference.strategies import Ids, Weights
 from charrnn.models.interface import LanguageModel, State
 from charrnn.text.vocabulary import EOS
 

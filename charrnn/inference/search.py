@@ -16,8 +16,9 @@ from typing import Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from charrnn.inference.decoder import Decoder
 from charrnn.inference.sampling import read_prime
-from charrnn.inference.strategies import Decoder, Ids, Weights
+from charrnn.inference.strategies import Ids, Weights
 from charrnn.models.interface import LanguageModel
 from charrnn.text.vocabulary import EOS
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from charrnn.errors import Parameter, SettingsError
+from charrnn.inference.decoder import Decoder
 from charrnn.inference.sampling import ENDED, Step, generate
-from charrnn.inference.strategies import Decoder, Decoding, check_decoding
+from charrnn.inference.strategies import Decoding, check_decoding
 from charrnn.models.interface import LanguageModel
 from charrnn.text.vocabulary import EOS, Vocabulary
 

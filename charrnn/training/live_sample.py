@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from charrnn.inference.decoder import Decoder
 from charrnn.inference.sampling import generate
-from charrnn.inference.strategies import Decoder
 from charrnn.models.numpy_rnn import NumpyRNN
 from charrnn.text.corpus import Corpus
 from charrnn.training.trainer import Trainer

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from charrnn.arrays import Array
+from charrnn.inference.decoder import Decoder
 from charrnn.inference.sampling import generate
 from charrnn.inference.scoring import score_documents
-from charrnn.inference.strategies import Decoder
 from charrnn.models.interface import LanguageModel
 from charrnn.models.mixture import Mixture
 from charrnn.models.ngram import NgramModel

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.inference.strategies import Decoder, Value
+from charrnn.inference.decoder import Decoder
+from charrnn.inference.strategies import Value
 
 A, B = 2, 3
 TABLE = [  # ids: UNK, EOS, A, B; a row is what follows an id

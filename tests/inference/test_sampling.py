@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from charrnn.inference.decoder import Decoder
 from charrnn.inference.sampling import ENDED, READ_AT_ONCE, Step, generate
-from charrnn.inference.strategies import Decoder, Value
+from charrnn.inference.strategies import Value
 from charrnn.text.vocabulary import EOS, UNK
 from tests.inference.support import TABLE, A, B, decoder
 from tests.support import TableModel, random_checkpoint, random_model
