@@ -29,13 +29,14 @@ from charrnn.models.interface import LanguageModel
 from charrnn.models.loading import load_model
 from charrnn.storage.runs import find_checkpoint
 from charrnn.text.corpus import load_corpus
-from charrnn.text.documents import Documents
+from charrnn.text.documents import Documents, Ids, id_blocks
 from charrnn.text.reading import Reading
-from charrnn.text.vocabulary import EOS, Vocabulary
+from charrnn.text.vocabulary import EOS, UNK, Vocabulary
 
 if TYPE_CHECKING:
     from charrnn.inference.evaluation import Evaluation
     from charrnn.inference.inspection import Memory
+    from charrnn.inference.novelty import Novelty
 
 DEFAULT_LENGTH = 500
 
@@ -300,7 +301,25 @@ class TrainedModel:
         from charrnn.inference.evaluation import training_ids
 
         ids = training_ids(self.checkpoint, corpus, encoding, errors)
-        return self.vocabulary.decode(ids)
+        return "".join([self.vocabulary.decode(block) for block in id_blocks(ids)])
+
+    def training_ids(
+        self, corpus: str | None = None, encoding: str | None = None, errors: str | None = None
+    ) -> Ids:
+        """The ids (N,) of the corpus; arguments and errors: see `training_text`."""
+        from charrnn.inference.evaluation import training_ids
+
+        return training_ids(self.checkpoint, corpus, encoding, errors)
+
+    def novelty(self, text: str, training: Ids) -> Novelty:
+        """What `text` shares with `training`, which `training_ids` gives.
+
+        A character outside the vocabulary equals none.
+        """
+        from charrnn.inference.novelty import measure_novelty
+
+        ids = self.vocabulary.encode(text).astype(np.uint32)
+        return measure_novelty(np.where(ids == UNK, len(self.vocabulary), ids), training)
 
     def training_lines(
         self, corpus: str | None = None, encoding: str | None = None, errors: str | None = None

@@ -35,9 +35,14 @@ class DelayedBar:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._progress is not None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Remove the bar, if there is one."""
+        progress, self._progress = self._progress, None
+        if progress is not None:
             with suppress(OSError):  # a closed terminal must not hide why the work ends
-                self._progress.stop()
+                progress.stop()
 
     def update(self, done: int, total: int) -> None:
         """Show that `done` of `total` is done."""

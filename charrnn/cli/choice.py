@@ -14,6 +14,7 @@ from charrnn.cli.terminal import note
 from charrnn.errors import CharRNNError, SettingsError
 from charrnn.inference.filters import Filters, draw_texts, pattern
 from charrnn.inference.texts import SAMPLES_AT_ONCE, Sample
+from charrnn.text.documents import Ids
 from charrnn.text.reading import ERRORS
 
 TRIES_PER_TEXT = 100
@@ -108,11 +109,11 @@ class Choice:
                 "--tries is for --unseen, --unique, --match and --reject; give one of them too"
             )
 
-    def training_text(self, model: TrainedModel) -> str | None:
+    def training_ids(self, model: TrainedModel) -> Ids | None:
         """The text to compare with, for --novelty."""
         if not self.novelty:
             return None
-        return model.training_text(self.corpus, self.encoding, self.errors)
+        return model.training_ids(self.corpus, self.encoding, self.errors)
 
     def filters(self, model: TrainedModel) -> Filters:
         """The conditions, with the training lines if they are needed."""

@@ -44,6 +44,7 @@ COMMANDS = {
     "export": "Give a trained model to others, as one file.",
     "info": "Show what is in a checkpoint.",
     "list": "List every run, with its state and what it reached.",
+    "cache": "Show or clear the encoded texts that are kept.",
     "completion": "Print a script for completion in bash, zsh or fish.",
 }
 

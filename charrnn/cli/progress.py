@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from charrnn.cli.bar import DelayedBar
 from charrnn.cli.dashboard import Dashboard
 from charrnn.cli.layout import wrap
 from charrnn.cli.terminal import has_cursor, note, one_line, shows_blocks, visible
@@ -25,6 +26,7 @@ from charrnn.training.events import (
     Event,
     InterruptedEvent,
     NetworkStartEvent,
+    ReadingEvent,
     SampleEvent,
     StartEvent,
     StepEvent,
@@ -59,7 +61,9 @@ class TrainingDisplay:
             WarningEvent: self._show_warning,
             DoneEvent: self._show_done,
             InterruptedEvent: self._show_interrupted,
+            ReadingEvent: self._show_reading,
         }
+        self._reading = DelayedBar("reading")
 
     def __enter__(self) -> TrainingDisplay:
         return self
@@ -78,7 +82,14 @@ class TrainingDisplay:
         if show is not None:
             show(event)
 
+    def _show_reading(self, event: ReadingEvent) -> None:
+        if event.done < event.total:
+            self._reading.update(event.done, event.total)
+        else:
+            self._reading.stop()
+
     def _stop(self) -> None:
+        self._reading.stop()
         live, self._live = self._live, None
         self._dashboard = None
         if live is not None:

@@ -158,8 +158,8 @@ def _write(
     decodings: Sequence[dict[str, Any]],
 ) -> None:
     """Write `num` texts with each of the `decodings`."""
-    filters, training_text = choice.filters(model), choice.training_text(model)
-    printer = Printer(output, layout, model, given, training_text)
+    filters, training = choice.filters(model), choice.training_ids(model)
+    printer = Printer(output, layout, model, given, training)
     several = len(decodings) > 1 and layout.side_by_side
     streams = num == 1 and layout.plain and not (several or filters.any or choice.novelty)
     columns: list[list[str]] = []

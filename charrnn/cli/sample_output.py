@@ -17,8 +17,9 @@ from charrnn.cli.options import json_option
 from charrnn.cli.tables import TEXT, Column, Table
 from charrnn.cli.terminal import Output, note
 from charrnn.errors import SettingsError
-from charrnn.inference.novelty import Novelty, measure_novelty
+from charrnn.inference.novelty import Novelty
 from charrnn.inference.texts import Sample
+from charrnn.text.documents import Ids
 
 COLUMNS = (
     Column("log_probability", "log p", 10, ".2f", 1),
@@ -124,7 +125,7 @@ class Printer:
         layout: how.
         model: what wrote them.
         given: the options, besides decoding strategies, that they are written with.
-        training_text: to report on stderr how much of each text is copied from it; None: do not.
+        training: to report on stderr how much of each text is copied from it; None: do not.
     """
 
     def __init__(
@@ -133,13 +134,14 @@ class Printer:
         layout: Layout,
         model: TrainedModel,
         given: Mapping[str, Any],
-        training_text: str | None,
+        training: Ids | None,
     ) -> None:
         self._output = output
         self._layout = layout
         self._given = given
         self._checkpoint = str(model.path)
-        self._training_text = training_text
+        self._model = model
+        self._training = training
         self._between = "" if model.checkpoint.lines else "\n"
         self._table = Table(output, COLUMNS) if layout.scores else None
         self._count = 0
@@ -148,8 +150,8 @@ class Printer:
     def print(self, sample: Sample, decoding: Mapping[str, Any]) -> None:
         """Print one text; `decoding`: the strategies that it was written with."""
         copied = None
-        if self._training_text is not None:
-            copied = measure_novelty(sample.new, self._training_text)
+        if self._training is not None:
+            copied = self._model.novelty(sample.new, self._training)
         layout = self._layout
         if layout.as_json:
             self._output.record(self._record(sample, decoding, copied))

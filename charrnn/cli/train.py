@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,11 @@ from charrnn.cli.terminal import Output, note
 from charrnn.errors import Parameter, SettingsError
 from charrnn.models.cells import CELLS
 from charrnn.platform import exit_on_signal, keep_freed_memory, wait_without_spinning
+from charrnn.storage.places import cache_directory
 from charrnn.storage.runs import RUNS
+from charrnn.text.cache import NOTICED, cache_size
 from charrnn.text.reading import Reading
-from charrnn.training.events import OnEvent
+from charrnn.training.events import NAMES, OnEvent
 from charrnn.training.events import as_json as as_json_object
 from charrnn.training.request import DEFAULT_MINUTES, Budget, TrainingRequest
 from charrnn.training.settings import DEFAULTS, DEVICES, NO_NETWORK, PRECISIONS, Settings
@@ -188,7 +190,7 @@ def command(
         started=started,
     )
     try:
-        with _listener(as_json, quiet, raw) as on_event:
+        with _noting_a_large_cache(quiet), _listener(as_json, quiet, raw) as on_event:
             train(request, on_event)
     except Interrupted as interruption:
         if not quiet:
@@ -199,11 +201,28 @@ def command(
     return 0
 
 
+@contextmanager
+def _noting_a_large_cache(quiet: bool) -> Iterator[None]:
+    """Say so if the run adds to a cache that takes more than NOTICED bytes."""
+    before = cache_size()
+    try:
+        yield
+    finally:
+        after = cache_size()
+        if after > max(before, NOTICED) and not quiet:
+            note(
+                f"encoded texts take {after / 1e9:.1f} GB in {cache_directory()}; "
+                "charrnn cache shows them, charrnn cache --clear removes them"
+            )
+
+
 def _listener(as_json: bool, quiet: bool, raw: bool) -> AbstractContextManager[OnEvent]:
     """The listener of the run: prints events as JSON, shows them, or ignores them."""
     if as_json:
         output = Output()
-        return nullcontext(lambda event: output.record(as_json_object(event)))
+        return nullcontext(
+            lambda event: output.record(as_json_object(event)) if type(event) in NAMES else None
+        )
     if quiet:
         return nullcontext(lambda event: None)
     from charrnn.cli.progress import TrainingDisplay

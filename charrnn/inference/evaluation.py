@@ -50,13 +50,16 @@ def evaluate_corpora(
 ) -> list[Evaluation]:
     """What `model` says about each of the corpora `names`.
 
-    `on_progress` is called with the characters that are done and all that are to be done.
+    `on_progress` is called with the bytes that are read and all that are to be read, then with the
+    characters that are done and all that are to be done.
 
     Raises:
         CorpusError: one cannot be read.
     """
     vocabulary = checkpoint.vocabulary
-    corpora = [load_corpus([name], reading, vocabulary=vocabulary) for name in names]
+    corpora = [
+        load_corpus([name], reading, vocabulary=vocabulary, on_read=on_progress) for name in names
+    ]
     parts = [list(each.parts()) for each in corpora]
     found = iter(evaluate_collections(model, [*chain.from_iterable(parts)], on_progress))
     scores = [Score.total([next(found) for _ in each]) for each in parts]

@@ -10,9 +10,11 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from charrnn import platform
 from charrnn.storage.files import OutputError, explain, make_directory, shared, temporary_for
@@ -22,8 +24,14 @@ from charrnn.text.vocabulary import Vocabulary
 
 CACHE_FORMAT = 3
 SUFFIX = ".ids"
-LIMIT = 8 << 30
+SEEN = ".seen"
+"""Of the records of texts that were read before."""
+LIMIT = 24 << 30
 """Bytes of all entries together; the least recently used are removed first."""
+NOTICED = 10**9
+"""Bytes of all entries together; whoever goes beyond is told."""
+DAMAGE = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""What reading a damaged entry raises."""
 OLD_ENTRY = re.compile(r"[0-9a-f]{32}\.(npy|json)")
 """Files of format 1, which were readable by everyone and never removed."""
 
@@ -38,12 +46,71 @@ def cache_key(digest: str, min_count: int, vocabulary: Vocabulary | None) -> str
 def read_entry(key: str) -> ArrayFile | None:
     """The entry with this key; None if there is none, or it is damaged."""
     path = cache_directory() / f"{key}{SUFFIX}"
-    with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
+    with suppress(*DAMAGE):
         with path.open("rb") as file:
             entry = read_arrays(file)
         os.utime(path)  # marks the entry as used just now
         return entry
     return None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known of an entry.
+
+    Attributes:
+        corpus: the names it was read from; "" if the entry is damaged or of an older version.
+        part: "text", or "training text" for a copy without what is held out.
+        bytes: of its file.
+        used: when it was used last, in seconds since 1970.
+        file: its path.
+    """
+
+    corpus: str
+    part: str
+    bytes: int
+    used: float
+    file: str
+
+
+def list_cache() -> list[Entry]:
+    """All entries, those used last first."""
+    found = []
+    for path in cache_directory().glob(f"*{SUFFIX}"):
+        facts: Mapping[str, Any] = {}
+        with suppress(*DAMAGE), path.open("rb") as file:
+            facts = read_arrays(file).facts
+        with suppress(OSError):  # another process may have removed it
+            status = path.stat()
+            corpus, part = str(facts.get("corpus", "")), str(facts.get("part", "text"))
+            found.append(Entry(corpus, part, status.st_size, status.st_mtime, str(path)))
+    return sorted(found, key=lambda entry: -entry.used)
+
+
+def cache_size() -> int:
+    """Bytes of all entries together."""
+    return sum(entry.bytes for entry in list_cache())
+
+
+def clear_cache(entries: Iterable[Entry], everything: bool) -> int:
+    """Remove `entries`, and what interrupted processes left -> how many bytes that were.
+
+    `everything`: remove the records of texts seen before, too.
+    """
+    directory = cache_directory()
+    if not directory.is_dir():
+        return 0
+    before = _size_of(directory)
+    with suppress(OSError), shared(directory):
+        paths = [Path(entry.file) for entry in entries]
+        for path in (*paths, *(directory.glob(f"*{SEEN}") if everything else ())):
+            with suppress(OSError):
+                path.unlink()
+    return before - _size_of(directory)
+
+
+def _size_of(directory: Path) -> int:
+    return sum(path.stat().st_size for path in directory.iterdir() if path.is_file())
 
 
 def write_entry(write: Callable[[ArrayWriter], str], size: int, keep: bool) -> ArrayFile:

@@ -20,11 +20,12 @@ from charrnn.errors import CorpusError, VocabularyError
 from charrnn.text.array_file import ArrayFile, ArrayWriter
 from charrnn.text.cache import cache_key, read_entry, write_entry
 from charrnn.text.decoding import Codes
-from charrnn.text.documents import Documents, Ids, documents_of
+from charrnn.text.documents import MAX_IN_MEMORY, Documents, Ids, copy_spans, documents_of
 from charrnn.text.encoding import Encoder
+from charrnn.text.kept_split import keep_split
 from charrnn.text.reading import END, Reading, Source, find_sources, text_blocks
 from charrnn.text.seen import Question
-from charrnn.text.splitting import Split, split_files, split_lines
+from charrnn.text.splitting import Copy, Split, split_files, split_lines
 from charrnn.text.vocabulary import (
     EOS,
     MAX_CHARACTERS,
@@ -61,6 +62,7 @@ class Corpus:
         ends: (D,) the position after each document's EOS; None if the documents are lines, of
             which there may be too many.
         unknown_characters: how many characters are not in the vocabulary.
+        kept: whether it may be kept on disk: it did not come through a pipe.
     """
 
     ids: Ids
@@ -71,6 +73,7 @@ class Corpus:
     document_count: int
     ends: Integers | None
     unknown_characters: int
+    kept: bool = True
 
     @property
     def characters(self) -> int:
@@ -99,9 +102,18 @@ class Corpus:
 
     def split(self, fraction: float, seed: int) -> Split:
         """Split into training text and about `fraction` held out, drawn by `seed` where needed."""
-        if self.ends is None:
-            return split_lines(self.ids, fraction, seed, self.document_count)
-        return split_files(self.ids, fraction, seed, self.ends)
+
+        def make(copy: Copy) -> Split:
+            if self.ends is None:
+                return split_lines(self.ids, fraction, seed, self.document_count, copy)
+            return split_files(self.ids, fraction, seed, self.ends, copy)
+
+        copies = self.document_count > 1 and fraction > 0 and self.ids.nbytes > MAX_IN_MEMORY
+        if not (copies and self.kept):
+            return make(copy_spans)
+        known = ",".join(map(str, self.vocabulary.code_points))
+        name = f"{self.digest} {fraction} {seed} {known}"
+        return keep_split(self.ids, name, " ".join(self.names[:MAX_NAMES]), make)
 
 
 def load_corpus(
@@ -133,11 +145,12 @@ def load_corpus(
         key = question.answer()
         found = None if key is None else _find(key)
         if found is None:
-            found = _Reader(sources, reading, min_count, vocabulary, on_read).load()
+            found = _Reader(names, sources, reading, min_count, vocabulary, on_read).load()
             question.remember(found.key)
         return Corpus(
             found.ids, found.vocabulary, reading, found.digest, tuple(names),
             found.documents, found.ends, found.unknown,
+            kept=not any(source.spooled for source in sources),
         )
 
 
@@ -194,12 +207,14 @@ class _Reader:
 
     def __init__(
         self,
+        names: Sequence[str],
         sources: Sequence[Source],
         reading: Reading,
         min_count: int,
         vocabulary: Vocabulary | None,
         on_read: OnRead | None,
     ) -> None:
+        self._names = names
         self._sources = sources
         self._reading = reading
         self._min_count = min_count
@@ -256,6 +271,7 @@ class _Reader:
             writer.finish(
                 {
                     "key": key,
+                    "corpus": " ".join(self._names[:MAX_NAMES]),
                     "digest": self._digest(),
                     "code_points": vocabulary.code_points,
                     "documents": encoder.documents,

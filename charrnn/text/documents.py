@@ -143,7 +143,7 @@ def copy_spans(
         OutputError: there is no space for a temporary file.
     """
     length = int((stops - starts).sum())
-    blocks = _blocks_within(ids, np.stack([starts, stops], 1).ravel())
+    blocks = span_blocks(ids, starts, stops)
     if length * ids.itemsize <= MAX_IN_MEMORY:
         return np.concatenate([np.empty(0, ids.dtype), *blocks])
     try:
@@ -159,11 +159,15 @@ def copy_spans(
         ) from error
 
 
-def _blocks_within(ids: Ids, edges: npt.NDArray[np.int64]) -> Iterator[Ids]:
-    """The ids between edges 0 and 1, 2 and 3, ...; no object per span, as there may be millions.
+def span_blocks(
+    ids: Ids, starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64]
+) -> Iterator[Ids]:
+    """The ascending, disjoint spans ids[start:stop], in blocks.
 
-    A position is inside where the number of edges up to it is odd.
+    No object per span, as there may be millions. A position is inside where the number of edges up
+    to it is odd.
     """
+    edges = np.stack([starts, stops], 1).ravel()
     for number, block in enumerate(id_blocks(ids)):
         at = number * BLOCK
         first, last = np.searchsorted(edges, [at, at + len(block)])

@@ -18,11 +18,10 @@ from pathlib import Path
 from charrnn.platform import Fingerprint
 from charrnn.storage.files import OutputError, write_atomically
 from charrnn.storage.places import cache_directory
-from charrnn.text.cache import cache_key
+from charrnn.text.cache import SEEN, cache_key
 from charrnn.text.reading import Reading, Source
 from charrnn.text.vocabulary import Vocabulary
 
-SUFFIX = ".seen"
 TICK = 2_000_000_000
 """Nanoseconds: the coarsest clock of a file system, FAT's."""
 MAX_RECORD = 1 << 12
@@ -56,7 +55,7 @@ class Question:
 
     @property
     def _path(self) -> Path:
-        return cache_directory() / f"{self.name}{SUFFIX}"
+        return cache_directory() / f"{self.name}{SEEN}"
 
     def answer(self) -> str | None:
         """The key of the entry that holds these texts; None if they have to be read."""

@@ -5,7 +5,9 @@ Both parts represent all documents in proportion, whether files or a directory w
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -41,7 +43,17 @@ class Split:
     starts: Integers | None = None
 
 
-def split_files(ids: Ids, fraction: float, seed: int, stops: Integers | None = None) -> Split:
+Copy: TypeAlias = Callable[[Ids, Integers, Integers], Ids]
+"""Copies spans of ids, as `copy_spans` does."""
+
+
+def split_files(
+    ids: Ids,
+    fraction: float,
+    seed: int,
+    stops: Integers | None = None,
+    copy: Copy = copy_spans,
+) -> Split:
     """Hold out the end of each document or, if documents are short, of some drawn by `seed`.
 
     Of a document whose share is long enough, and of a single document, the last `fraction`
@@ -53,6 +65,7 @@ def split_files(ids: Ids, fraction: float, seed: int, stops: Integers | None = N
         fraction: how much of them is held out.
         seed: chooses among short documents.
         stops: (D,) the position after each EOS; None: they are searched for.
+        copy: copies the training text.
     """
     stops = find_id(ids, EOS) + 1 if stops is None else stops
     starts = np.concatenate([[0], stops[:-1]])
@@ -67,10 +80,16 @@ def split_files(ids: Ids, fraction: float, seed: int, stops: Integers | None = N
     ends = left.cumsum()
     seams = ends[(given > 0) & (left > 0) & (ends < ends[-1])]
     begins = np.unique((ends - left)[left > 0])
-    return Split(copy_spans(ids, starts, cuts), seams, held_out, begins)
+    return Split(copy(ids, starts, cuts), seams, held_out, begins)
 
 
-def split_lines(ids: Ids, fraction: float, seed: int, count: int | None = None) -> Split:
+def split_lines(
+    ids: Ids,
+    fraction: float,
+    seed: int,
+    count: int | None = None,
+    copy: Copy = copy_spans,
+) -> Split:
     """Hold out whole lines, drawn by `seed` and evenly spread; the others keep their order.
 
     Args:
@@ -78,11 +97,12 @@ def split_lines(ids: Ids, fraction: float, seed: int, count: int | None = None) 
         fraction: of the lines that are held out, at least one if it is not 0.
         seed: chooses the lines.
         count: how many there are; None: they are counted.
+        copy: copies the training text.
     """
     drawn = draw_lines(count_id(ids, EOS) if count is None else count, fraction, seed)
     starts, stops = find_lines(ids, drawn)
     edges = np.concatenate([[0], stops]), np.concatenate([starts, [len(ids)]])
-    training = copy_spans(ids, *edges) if len(drawn) else ids
+    training = copy(ids, *edges) if len(drawn) else ids
     return Split(training, np.empty(0, np.int64), Documents(ids, starts, stops - starts))
 
 

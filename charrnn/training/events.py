@@ -158,6 +158,19 @@ class DoneEvent:
     ngram_nats_per_character: float | None = None
 
 
+@dataclass(frozen=True)
+class ReadingEvent:
+    """A text is being read; for a display alone, neither logged nor part of --json.
+
+    Attributes:
+        done: bytes read and encoded.
+        total: bytes to read and encode.
+    """
+
+    done: int
+    total: int
+
+
 Event: TypeAlias = (
     StartEvent
     | NetworkStartEvent
@@ -168,6 +181,7 @@ Event: TypeAlias = (
     | WarningEvent
     | InterruptedEvent
     | DoneEvent
+    | ReadingEvent
 )
 OnEvent: TypeAlias = Callable[[Event], None]
 

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 from charrnn.errors import SettingsError, TrainingError
 from charrnn.text.corpus import load_corpus
 from charrnn.training.data import TrainingData, prepare_data
+from charrnn.training.events import OnEvent, ReadingEvent
 from charrnn.training.plan import choose_device
 from charrnn.training.processes import Group, in_turn, raise_together
 from charrnn.training.request import TrainingRequest
 from charrnn.training.settings import DEFAULTS, Settings
 
+SILENT_SECONDS = 1.0
+"""The reading of a text is not reported before."""
 
-def prepare(request: TrainingRequest, group: Group) -> tuple[TrainingData, str]:
+
+def prepare(
+    request: TrainingRequest, group: Group, on_event: OnEvent
+) -> tuple[TrainingData, str]:
     """The corpus, ready for training, and the device to train on.
 
-    The first process of each machine encodes the corpus; the others take it from the cache.
+    The first process of each machine encodes the corpus; the others take it from the cache. The
+    first process of all reports how far it has come.
 
     Raises:
         CharRNNError: the corpus, an option or the device does not allow it.
         Dismissed: in all processes but the first, one of them has failed.
     """
-    data, device = in_turn(group, lambda: _prepare(request, group))
+    data, device = in_turn(group, lambda: _prepare(request, group, on_event))
     digest = data.corpus.digest
     same = group.share(digest) == digest
     error = TrainingError("its corpus is not the first process's; give all of them the same text")
@@ -38,12 +46,20 @@ def split_for(data: TrainingData, settings: Settings) -> TrainingData:
     return replace(again, group=data.group)
 
 
-def _prepare(request: TrainingRequest, group: Group) -> tuple[TrainingData, str]:
+def _prepare(
+    request: TrainingRequest, group: Group, on_event: OnEvent
+) -> tuple[TrainingData, str]:
     if "-" in request.corpora and len(group.threads) > 1:
         raise SettingsError("several processes cannot share stdin; name a file as the corpus")
     device = choose_device(request.device)
     min_count = request.requested.get("min_count", DEFAULTS.min_count)
-    corpus = load_corpus(request.corpora, request.reading, min_count)
+    started = time.monotonic()
+
+    def report(done: int, total: int) -> None:
+        if group.rank == 0 and time.monotonic() - started > SILENT_SECONDS:
+            on_event(ReadingEvent(done, total))
+
+    corpus = load_corpus(request.corpora, request.reading, min_count, on_read=report)
     seed = request.requested.get("seed", DEFAULTS.seed)
     data = prepare_data(corpus, request.requested.get("validation"), seed)
     return replace(data, group=group), device

@@ -70,7 +70,7 @@ def train(request: TrainingRequest, on_event: OnEvent) -> None:
         request = replace(request, fresh=False)
     with joined(request.device) as group:
         # A mistyped corpus must leave no run directory behind.
-        data, device = prepare(request, group)
+        data, device = prepare(request, group, on_event)
         if group.rank:
             follow(group, lambda settings: split_for(data, settings).trainer(settings, device))
             return
