@@ -13,7 +13,7 @@ from charrnn.cli.options import checkpoint_option, json_option
 from charrnn.cli.terminal import Output, one_line, terminal_width
 from charrnn.errors import SettingsError
 from charrnn.models.checkpoint import Checkpoint, load_checkpoint
-from charrnn.models.ngram_counts import NgramCounts
+from charrnn.models.ngram import NgramSource
 from charrnn.storage.runs import find_checkpoint
 
 
@@ -62,7 +62,7 @@ def _facts(path: Path, loaded: Checkpoint) -> dict[str, Any]:
     }
 
 
-def _ngram_facts(counts: NgramCounts | None) -> dict[str, Any] | None:
+def _ngram_facts(counts: NgramSource | None) -> dict[str, Any] | None:
     if counts is None:
         return None
     return {

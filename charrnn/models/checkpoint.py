@@ -15,13 +15,17 @@ import numpy as np
 from charrnn.arrays import Array
 from charrnn.errors import CheckpointError
 from charrnn.models.architecture import Architecture
+from charrnn.models.ngram import NgramSource
 from charrnn.models.ngram_counts import NgramCounts, expected_tensors
+from charrnn.models.ngram_tables import LAYOUT, NgramTables, expected_tables
 from charrnn.storage import tensor_file
 from charrnn.storage.runs import MODEL_FILE
 from charrnn.storage.tensor_file import WRITERS, Description, Specification, check_version
 from charrnn.text.vocabulary import Vocabulary
 
 EXPONENTS = "mixture.exponents"
+NGRAM = "ngram."
+"""The names of the n-gram model's arrays begin with this; they have checks of their own."""
 MAX_WEIGHT = 1e15
 """With smaller weights, no network of MAX_WIDTH can overflow float32."""
 FLOAT16_LIMIT = 65_520.0
@@ -37,7 +41,7 @@ class Checkpoint:
         lines: whether it was trained on lines as documents, so that texts end with EOS.
         architecture: of the network; None if there is no network.
         weights: of the network: float32 arrays named and shaped as `architecture` says.
-        ngram: counts of the n-gram model; None if there is none.
+        ngram: the n-gram model: its counts or, if it is large, its tables; None if there is none.
         exponents: of the mixture of both, (order, 2); None unless there are both.
         training: settings, summary and history of the run; free-form JSON, for people.
         corpus: name, digest and sizes of the training text; free-form JSON, for people.
@@ -49,7 +53,7 @@ class Checkpoint:
     lines: bool
     architecture: Architecture | None
     weights: Mapping[str, Array] = field(repr=False)
-    ngram: NgramCounts | None = field(default=None, repr=False)
+    ngram: NgramSource | None = field(default=None, repr=False)
     exponents: Array | None = field(default=None, repr=False)
     training: dict[str, Any] = field(default_factory=dict, repr=False)
     corpus: dict[str, Any] = field(default_factory=dict, repr=False)
@@ -97,7 +101,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 def _format_version(checkpoint: Checkpoint) -> int:
     """The oldest format that can hold `checkpoint`."""
     network = 1 if checkpoint.architecture is None else checkpoint.architecture.format_version
-    return 2 if checkpoint.half else network
+    needs_new = checkpoint.half or isinstance(checkpoint.ngram, NgramTables)
+    return 2 if needs_new else network
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -112,11 +117,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
             raise CheckpointError(f"{path.parent} has no {MODEL_FILE}; {tensor_file.REMEDY}")
     description, arrays = tensor_file.read(path, _expected_arrays)
     vocabulary, architecture = _parts(description)
-    ngram = None
     try:
-        require_finite(arrays, MAX_WEIGHT)
-        if description.get("ngram") is not None:
-            ngram = NgramCounts.from_tensors(description["ngram"], arrays)
+        ngram = _ngram(description.get("ngram"), arrays)
+        own = {name: array for name, array in arrays.items() if not name.startswith(NGRAM)}
+        require_finite(own, MAX_WEIGHT)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
     weights = architecture.shapes() if architecture else ()
@@ -156,7 +160,8 @@ def _expected_arrays(description: Description) -> dict[str, Specification]:
         expected.update({name: (dtype, shape) for name, shape in architecture.shapes().items()})
     counts = description.get("ngram")
     if counts is not None:
-        expected.update(expected_tensors(counts))
+        arrays = expected_tables if _are_tables(counts) else expected_tensors
+        expected.update(arrays(counts))
         if counts["vocabulary_size"] != len(vocabulary):
             raise CheckpointError("its n-gram model has another vocabulary")
         if architecture is not None:
@@ -171,6 +176,17 @@ def _weights_dtype(description: Description) -> str:
     if dtype not in ("float16", "float32"):  # a tuple: forged values need not be hashable
         raise CheckpointError(f"its network's weights are {dtype!r}, not float16 or float32")
     return str(dtype)
+
+
+def _ngram(description: Any, arrays: Mapping[str, Array]) -> NgramSource | None:
+    if description is None:
+        return None
+    form = NgramTables if _are_tables(description) else NgramCounts
+    return form.from_tensors(description, arrays)
+
+
+def _are_tables(description: Any) -> bool:
+    return isinstance(description, dict) and description.get("layout") == LAYOUT
 
 
 def _parts(description: Description) -> tuple[Vocabulary, Architecture | None]:

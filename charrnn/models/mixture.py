@@ -84,7 +84,7 @@ class Mixture:
         ngram: LogProbabilities,
         contexts: npt.NDArray[np.int64],
     ) -> LogProbabilities:
-        matched, _ = self.ngram.features(contexts)
+        matched = self.ngram.matched(contexts)
         exponents = self.exponents[matched]  # (..., 2)
         mixed = network * exponents[..., :1]
         mixed += ngram * exponents[..., 1:]

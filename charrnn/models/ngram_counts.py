@@ -108,18 +108,9 @@ def expected_tensors(description: Any) -> dict[str, tuple[str, tuple[int, ...]]]
     Raises:
         CheckpointError: it does not describe n-gram counts.
     """
-    if not isinstance(description, Mapping):
-        raise CheckpointError(f"{description!r} does not describe an n-gram model")
-    order = _integer(description, "order", 1, MAX_ORDER)
-    size = _integer(description, "vocabulary_size", 2, MAX_VOCABULARY)
-    ngrams, discounts, dtypes = (description.get(key) for key in ("ngrams", "discounts", "dtypes"))
-    if not (
-        isinstance(ngrams, list)
-        and len(ngrams) == order
-        and all(type(n) is int and 0 <= n < 1 << 32 for n in ngrams)
-        and ngrams[0] == size
-    ):
-        raise CheckpointError(f"the n-gram model of order {order} cannot have {ngrams!r} n-grams")
+    ngrams = parse_sizes(description)
+    order = len(ngrams)
+    discounts, dtypes = description.get("discounts"), description.get("dtypes")
     if not (
         isinstance(discounts, list)
         and len(discounts) == order
@@ -133,6 +124,27 @@ def expected_tensors(description: Any) -> dict[str, tuple[str, tuple[int, ...]]]
         if dtype not in DTYPES:
             raise CheckpointError(f"array {name!r} cannot be {dtype!r}; {', '.join(DTYPES)} can")
     return {name: (dtype, shapes[name]) for name, dtype in dtypes.items()}
+
+
+def parse_sizes(description: Any) -> list[int]:
+    """How many n-grams of each order the model of `description`, parsed from JSON, has.
+
+    Raises:
+        CheckpointError: it does not describe an n-gram model.
+    """
+    if not isinstance(description, Mapping):
+        raise CheckpointError(f"{description!r} does not describe an n-gram model")
+    order = _integer(description, "order", 1, MAX_ORDER)
+    size = _integer(description, "vocabulary_size", 2, MAX_VOCABULARY)
+    ngrams = description.get("ngrams")
+    if not (
+        isinstance(ngrams, list)
+        and len(ngrams) == order
+        and all(type(n) is int and 0 <= n < 1 << 32 for n in ngrams)
+        and ngrams[0] == size
+    ):
+        raise CheckpointError(f"the n-gram model of order {order} cannot have {ngrams!r} n-grams")
+    return ngrams
 
 
 def _shapes(ngrams: Sequence[int]) -> tuple[dict[str, tuple[int, ...]], set[str]]:

@@ -78,7 +78,7 @@ class Context:
             lines=corpus.reading.lines,
             architecture=architecture,
             weights=weights or {},
-            ngram=None if ngram is None else ngram.counts,
+            ngram=None if ngram is None else ngram.source,
             exponents=exponents,
             training={
                 **training,

@@ -211,7 +211,7 @@ def _predictions(
             rows = slice(at, at + size)
             sides = network_side[rows], ngram.predict(counted[rows])
             *tables, columns = _candidates(*sides, targets[rows], positions[rows])
-            yield *tables, ngram.features(counted[rows])[0], columns, positions[rows]
+            yield *tables, ngram.matched(counted[rows]), columns, positions[rows]
 
 
 def _candidates(

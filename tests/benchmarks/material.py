@@ -81,7 +81,7 @@ def checkpoint(characters: int, with_ngram: bool) -> Checkpoint:
         False,
         pairing.architecture,
         pairing.weights,
-        NgramModel.build(ids, order, len(vocabulary)).counts if with_ngram else None,
+        NgramModel.build(ids, order, len(vocabulary)).source if with_ngram else None,
         np.full((order, 2), 0.5, np.float32) if with_ngram else None,
     )
 

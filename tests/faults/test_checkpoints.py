@@ -33,11 +33,13 @@ from charrnn.cli import main as cli
 from charrnn.errors import CharRNNError, CheckpointError
 from charrnn.models.cells import CELLS
 from charrnn.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from charrnn.models.ngram import NgramModel
+from charrnn.models.ngram_counter import count_ngrams
+from charrnn.models.ngram_counts import NgramCounts
+from charrnn.models.ngram_tables import NgramTables
 from charrnn.text.vocabulary import EOS
 from charrnn.training.state import load_run
 from tests.conftest import Command, Report
-from tests.faults.fuzz import mutation
+from tests.faults.fuzz import mutated_bytes, mutation
 from tests.faults.support import (
     TINY,
     Launcher,
@@ -65,8 +67,14 @@ def small_checkpoint(with_ngram: bool = False) -> Checkpoint:
     if not with_ngram:
         return checkpoint
     ids = checkpoint.vocabulary.encode("abbabaabbbab")
-    counts = NgramModel.build(ids, 3, len(checkpoint.vocabulary)).counts
+    counts = count_ngrams(ids, 3, len(checkpoint.vocabulary))
     return replace(checkpoint, ngram=counts, exponents=np.full((3, 2), 0.5, np.float32))
+
+
+def with_tables(checkpoint: Checkpoint) -> Checkpoint:
+    """The same, stored as a large n-gram model is."""
+    assert isinstance(checkpoint.ngram, NgramCounts)
+    return replace(checkpoint, ngram=NgramTables.from_counts(checkpoint.ngram))
 
 
 @pytest.fixture(autouse=True)
@@ -259,6 +267,7 @@ SIZES: dict[str, Forge] = {
     "n-grams of another vocabulary": said_of_ngram(vocabulary_size=5),
     "discounts": said_of_ngram(discounts=[[0.0, 0.0, 0.0]] * 3),
     "n-gram arrays": said_of_ngram(dtypes={}),
+    "layout of n-grams": said_of_ngram(layout="tables"),
     "neither": said(network=None, ngram=None),
 }
 VOCABULARIES = {
@@ -503,8 +512,9 @@ def fuzz(number: int, seed: int) -> Counter[str]:
     """Outcomes of random mutations."""
     chance = random.Random(seed)
     originals = []
+    counted = small_checkpoint(with_ngram=True)
     deep = random_checkpoint("ab", "rnn-relu", hidden=2, output_layers=1)
-    for each in (small_checkpoint(), small_checkpoint(with_ngram=True), deep):
+    for each in (small_checkpoint(), counted, with_tables(counted), deep):
         save_checkpoint(MODEL, each)
         originals.append(MODEL.read_bytes())
     outcomes: Counter[str] = Counter()
@@ -523,6 +533,22 @@ def test_3000_mutations_are_refused_or_harmless() -> None:
     outcomes = fuzz(3000, seed=1)
     assert outcomes["refused"] > 2000
     assert outcomes["read"] > 50  # some lies are harmless: another name for the corpus
+
+
+@pytest.mark.fault(9)
+@pytest.mark.parametrize("name", ["first", "gamma", "character", "probability", "unigram"])
+def test_forged_tables_of_ngrams_are_refused_or_give_probabilities(name: str) -> None:
+    chance = random.Random(name)
+    save_checkpoint(MODEL, with_tables(small_checkpoint(with_ngram=True)))
+    header, description, buffer = parts(MODEL.read_bytes())
+    begin, end = header[f"ngram.{name}"]["data_offsets"]
+    outcomes: Counter[str] = Counter()
+    for _ in range(150):
+        table = mutated_bytes(buffer[begin:end], chance).ljust(end - begin, b"\0")
+        changed = buffer[:begin] + table[: end - begin] + buffer[end:]
+        outcomes[outcome(forged(header, description, changed))] += 1
+    assert outcomes["refused later"] == 0
+    assert outcomes["refused"] > 50
 
 
 json_values = st.recursive(

@@ -27,7 +27,7 @@ def both() -> Checkpoint:
     """A network and an n-gram model."""
     checkpoint = random_checkpoint("ab")
     ids = checkpoint.vocabulary.encode("abbabaabbbab")
-    counts = NgramModel.build(ids, ORDER, len(checkpoint.vocabulary)).counts
+    counts = NgramModel.build(ids, ORDER, len(checkpoint.vocabulary)).source
     exponents = np.linspace(0.2, 0.9, 2 * ORDER, dtype=np.float32).reshape(ORDER, 2)
     return replace(checkpoint, ngram=counts, exponents=exponents)
 

@@ -193,17 +193,13 @@ def test_large_forward_is_computed_in_blocks(monkeypatch: pytest.MonkeyPatch) ->
     np.testing.assert_array_equal(parts, whole)
 
 
-def test_features_by_hand() -> None:
+def test_matched_by_hand() -> None:
     # E a a b E a: with "b a" unseen, the fifth character's context is "a" alone.
     model = NgramModel.build(np.array([A, A, B, E, A]), 3, 4)
     tokens = np.array([[E, A, A, B, A, 0, B]])
     contexts, state = model.read(tokens, model.initial_state(1))
-    matched, totals = model.features(contexts)
-    assert matched.tolist() == [[1, 2, 2, 2, 1, 0, 1]]
-    # E a occurs twice. Of trigrams, Eaa, aab and abE occur once. Otherwise what precedes counts:
-    # "aa" by E and "ab" by a; unigrams: a by E and a, b by a, E by b; "bE" by a.
-    assert totals.tolist() == [[2, 1, 1, 1, 2, 4, 1]]
-    assert [each.tolist() for each in model.features(state)] == [[1], [1]]
+    assert model.matched(contexts).tolist() == [[1, 2, 2, 2, 1, 0, 1]]
+    assert model.matched(state).tolist() == [1]
 
 
 def test_parts_make_forward_and_score(model: NgramModel) -> None:
@@ -214,8 +210,8 @@ def test_parts_make_forward_and_score(model: NgramModel) -> None:
     np.testing.assert_array_equal(state, after)
     scores, _ = model.score(tokens, targets, model.initial_state(2))
     np.testing.assert_array_equal(model.predict_targets(contexts, targets), scores)
-    matched, totals = model.features(contexts)
-    assert matched.shape == totals.shape == tokens.shape
+    matched = model.matched(contexts)
+    assert matched.shape == tokens.shape
     assert matched.min() >= 0
     assert matched.max() <= model.order - 1
 
