@@ -39,7 +39,7 @@ from charrnn.models.ngram_tables import NgramTables
 from charrnn.text.vocabulary import EOS
 from charrnn.training.state import load_run
 from tests.conftest import Command, Report
-from tests.faults.fuzz import mutated_bytes, mutation
+from tests.faults.fuzz import mutation
 from tests.faults.support import (
     TINY,
     Launcher,
@@ -543,12 +543,12 @@ def test_forged_tables_of_ngrams_are_refused_or_give_probabilities(name: str) ->
     header, description, buffer = parts(MODEL.read_bytes())
     begin, end = header[f"ngram.{name}"]["data_offsets"]
     outcomes: Counter[str] = Counter()
-    for _ in range(150):
-        table = mutated_bytes(buffer[begin:end], chance).ljust(end - begin, b"\0")
-        changed = buffer[:begin] + table[: end - begin] + buffer[end:]
+    for _ in range(60):
+        at, more = chance.randrange(begin, end), chance.randbytes(chance.choice((1, 2, 8)))
+        changed = (buffer[:at] + more + buffer[at + len(more) :])[: len(buffer)]
         outcomes[outcome(forged(header, description, changed))] += 1
     assert outcomes["refused later"] == 0
-    assert outcomes["refused"] > 50
+    assert outcomes["refused"] > 20
 
 
 json_values = st.recursive(
