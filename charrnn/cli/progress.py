@@ -22,6 +22,7 @@ from charrnn.cli.dashboard import Dashboard
 from charrnn.cli.layout import wrap
 from charrnn.cli.terminal import has_cursor, note, one_line, shows_blocks, visible
 from charrnn.training.events import (
+    CountingEvent,
     DoneEvent,
     Event,
     InterruptedEvent,
@@ -55,6 +56,7 @@ class TrainingDisplay:
         self._handlers: dict[type, Callable[[Any], None]] = {
             StartEvent: self._show_start,
             NetworkStartEvent: self._show_network_start,
+            CountingEvent: self._show_counting,
             StepEvent: self._show_step,
             ValidationEvent: self._show_validation,
             SampleEvent: self._show_sample,
@@ -149,6 +151,11 @@ class TrainingDisplay:
             self._print(f"to repeat: {event.flags}")
         if event.unknown_characters:
             self._print(f"{event.unknown_characters:,} rare characters count as unknown")
+
+    def _show_counting(self, event: CountingEvent) -> None:
+        if time.monotonic() - self._last_line >= PLAIN_SECONDS:
+            self._last_line = time.monotonic()
+            self._print(f"counting n-grams: {event.characters:,} of {event.total:,} characters")
 
     def _start_live(self, event: NetworkStartEvent) -> None:
         blocks = shows_blocks(sys.stderr)

@@ -12,6 +12,7 @@ import numpy as np
 from charrnn.errors import Parameter, SettingsError
 from charrnn.models.checkpoint import FLOAT16_LIMIT, Checkpoint, require_finite
 from charrnn.models.ngram_reduction import reduce_ngrams
+from charrnn.models.ngram_tables import NgramTables
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,13 @@ def _without_ngram(checkpoint: Checkpoint) -> Checkpoint:
 def _with_fewer_ngrams(checkpoint: Checkpoint, max_ngrams: int) -> Checkpoint:
     if checkpoint.ngram is None:
         raise SettingsError("this model has no n-gram model; leave out ", Parameter("max_ngrams"))
+    if isinstance(checkpoint.ngram, NgramTables):
+        raise SettingsError(
+            "the n-gram model of a long text cannot be reduced; leave out ",
+            Parameter("max_ngrams"),
+            ", or give ",
+            Parameter("no_ngram"),
+        )
     ngram = reduce_ngrams(checkpoint.ngram, max_ngrams)
     exponents = checkpoint.exponents
     if exponents is not None:

@@ -10,7 +10,7 @@ are those of lossy counting (Manku & Motwani 2002): a count may fall short by `m
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,15 +30,15 @@ from charrnn.models.ngram_counts import (
 from charrnn.models.ngram_pruning import adjusted_counts, choose_cutoffs, histogram, prune
 from charrnn.models.ngram_trie import MAX_JOINED, Trie, join, make_trie
 
-STEP = 4 * BLOCK
-"""Characters per step, about 8 million; counting can be stopped after every step."""
+STEP = 2 * BLOCK
+"""Characters per step, about 4 million; counting can be stopped after every step."""
+MAX_FINAL_CUTOFF = 6
+"""Highest final cutoff. 100,000 n-grams of tiny-shakespeare give 1.514 nats per character with it
+(order 6), 1.529 with 8, 1.553 with 15 (order 10), 1.512 with 2 (order 5)."""
 STEP_NGRAMS = 8_000_000
 """A step with more n-grams than this is pruned to PRUNE_TARGET of it, the rarest first."""
 WORKING_SHARE = 2.0
 """The limit of n-grams while counting, as a multiple of the final limit."""
-MAX_FINAL_CUTOFF = 6
-"""Highest final cutoff. 100,000 n-grams of tiny-shakespeare give 1.514 nats per character with it
-(order 6), 1.529 with 8, 1.553 with 15 (order 10), 1.512 with 2 (order 5)."""
 PRUNE_TARGET = 0.75
 """Pruning goes down to this share of the limit, so that it is not needed at each step."""
 
@@ -97,7 +97,7 @@ class NgramCounter:
         self._waiting = deque(bit_reversed_order(self.steps))
         self._tries: list[Trie] = []  # the first holds the joined steps, the others one step each
 
-    def count(self, threads: int = 1) -> Iterator[int]:
+    def count(self, threads: int = 1) -> Generator[int, None, None]:
         """Count one step after another; whenever it stops, the counted steps are evenly spread.
 
         The result depends on how many steps the caller takes, never on `threads`.
@@ -120,7 +120,9 @@ class NgramCounter:
                     future.cancel()
                     self._waiting.appendleft(step)
 
-    def finish(self, max_ngrams: int | None = None) -> NgramCounts:
+    def finish(
+        self, max_ngrams: int | None = None, max_cutoff: int = MAX_FINAL_CUTOFF
+    ) -> NgramCounts:
         """The counts of the steps that were counted, at least one.
 
         Beyond the limit, rare n-grams are dropped: see `choose_cutoffs`. The prefixes and suffixes
@@ -128,10 +130,11 @@ class NgramCounter:
 
         Args:
             max_ngrams: a limit lower than the one given at first.
+            max_cutoff: the highest cutoff; the order is lowered instead of a higher one.
         """
         trie = join(self._tries, self._directory)
         self._tries = [trie]
-        cutoffs = choose_cutoffs(trie, max_ngrams or self._max_ngrams, MAX_FINAL_CUTOFF)
+        cutoffs = choose_cutoffs(trie, max_ngrams or self._max_ngrams, max_cutoff)
         while any(cutoffs) and not trie.kept[len(cutoffs) - 1, cutoffs[-1]]:
             cutoffs.pop()  # no n-gram so long is kept
         return _as_counts(prune(trie, cutoffs, self._directory))

@@ -94,6 +94,11 @@ class Emitter:
         except Exception as error:
             raise ListenerError from error
 
+    def try_to_show(self, event: Event) -> None:
+        """Show `event`, ignoring errors, but do not log it: a log begins with the start."""
+        with suppress(Exception):
+            self._on_event(event)
+
     def commit(self) -> None:
         """The first step is done: let the log replace that of an older run.
 

@@ -62,6 +62,21 @@ class NetworkStartEvent(StartEvent):
 
 
 @dataclass(frozen=True)
+class CountingEvent:
+    """The n-grams of a long text are being counted; not in the log.
+
+    Attributes:
+        characters: counted so far.
+        total: in the training text; not all are counted if time is short.
+        seconds: since counting began.
+    """
+
+    characters: int
+    total: int
+    seconds: float
+
+
+@dataclass(frozen=True)
 class StepEvent:
     """Some steps were done; means are over the steps since the last such event.
 
@@ -174,6 +189,7 @@ class ReadingEvent:
 Event: TypeAlias = (
     StartEvent
     | NetworkStartEvent
+    | CountingEvent
     | StepEvent
     | ValidationEvent
     | SampleEvent
@@ -188,6 +204,7 @@ OnEvent: TypeAlias = Callable[[Event], None]
 NAMES: Mapping[type, str] = {
     StartEvent: "start",
     NetworkStartEvent: "start",
+    CountingEvent: "counting",
     StepEvent: "step",
     ValidationEvent: "validation",
     SampleEvent: "sample",

@@ -25,7 +25,9 @@ from charrnn.training.request import DEFAULT_MINUTES, TrainingRequest
 from charrnn.training.state import DATA_VERSION, TRAINING_FILE, SavedRun, load_run
 
 LOG_FILE = "log.jsonl"
-SEALED_FILES = (MODEL_FILE, TRAINING_FILE)
+NGRAM_FILE = "ngram.safetensors"
+"""What an unfinished run has counted of a long text."""
+SEALED_FILES = (MODEL_FILE, TRAINING_FILE, NGRAM_FILE)
 MARK = f'{{"__metadata__":{{"{METADATA_KEY}":'.encode()
 """How the header of a sealed file begins, after 8 bytes of its length."""
 MAX_FIRST_LINE = 1 << 16

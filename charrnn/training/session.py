@@ -33,7 +33,13 @@ from charrnn.training.events import (
 from charrnn.training.following import follow, leading
 from charrnn.training.live_sample import live_sample
 from charrnn.training.mixing import Fit, fit_mixture
-from charrnn.training.ngram_run import build_ngram, train_ngram_alone
+from charrnn.training.ngram_run import (
+    CountedNgrams,
+    build_ngram,
+    forget_counted,
+    ngram_plan,
+    train_ngram_alone,
+)
 from charrnn.training.pace import Pace
 from charrnn.training.parallel import one_thread
 from charrnn.training.plan import choose_settings, most_steps
@@ -114,7 +120,8 @@ class _Session:
         self._stop = StopRequest()
         self._record = saved.record if saved else self._new_record()
         self._best: Mapping[str, Array] | None = saved.best if saved else None
-        self._ngram, self._ngram_loss = self._build_ngram()
+        self._counted = self._build_ngram(saved)
+        self._ngram = self._counted.model if self._counted else None
         settings = saved.settings if saved else self._choose_settings()
         self._trainer: Trainer = self._data.trainer(settings, device)
         if saved is not None:
@@ -143,16 +150,19 @@ class _Session:
 
     def _choose_settings(self) -> Settings:
         request = self._request
+        requested = dict(request.requested)
+        if self._counted is not None:
+            requested["ngram_order"] = self._counted.order
         return choose_settings(
-            request.requested, request.budget, self._data, self._device, self._clock.elapsed()
+            requested, request.budget, self._data, self._device, self._clock.elapsed()
         )
 
-    def _build_ngram(self) -> tuple[NgramModel | None, float | None]:
-        """The n-gram model and its loss; None without held-out text to fit the mixture on."""
-        order = self._request.requested.get("ngram_order", DEFAULTS.ngram_order)
-        if not (order and self._data.validation.characters):
-            return None, None
-        return build_ngram(self._data, order)
+    def _build_ngram(self, saved: SavedRun | None) -> CountedNgrams | None:
+        """The n-gram model; None without held-out text to fit the mixture on."""
+        plan = ngram_plan(self._context, saved.settings.ngram_order if saved else None)
+        if not (plan.order and self._data.validation.characters):
+            return None
+        return build_ngram(self._context, plan)
 
     def run(self) -> None:
         """Train to the end.
@@ -177,7 +187,7 @@ class _Session:
                 raise reporting_error(error, f"the run is {summary}") from error.__cause__
 
     def _emit_start(self) -> None:
-        total = self._trainer.schedule.total
+        total, counted = self._trainer.schedule.total, self._counted
         self._emit(
             NetworkStartEvent(
                 **self._context.start_facts(self._settings),
@@ -187,13 +197,15 @@ class _Session:
                 steps=total,
                 epochs=total / self._data.batches(self._settings).per_epoch,
                 parameters=self._trainer.network.architecture.parameters,
-                ngram_nats_per_character=self._ngram_loss,
+                ngram_nats_per_character=counted.nats_per_character if counted else None,
             )
         )
         for difference in differences(self._record.environment, self._environment):
             self._warn(difference)
         if self._gives_time_back:
             self._warn("the text is too short to fill --minutes: more readings would not help")
+        if counted is not None and (warning := counted.warning()):
+            self._emit(warning)
         if self._settings.ngram_order and self._ngram is None:
             self._warn(
                 "without held-out text the n-gram model's weight cannot be fitted: left out"
@@ -290,6 +302,7 @@ class _Session:
         record.finished = True
         self._save_model(self._best, fit)
         self._save()
+        forget_counted(self._context)
         step = self._trainer.step
         if fit is not None and not fit.helps:
             self._warn("the n-gram model does not help on the held-out text: left out")

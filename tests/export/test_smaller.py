@@ -10,7 +10,7 @@ from charrnn.export.smaller import Reduction, reduce_checkpoint
 from charrnn.models.cells import CELLS
 from charrnn.models.checkpoint import Checkpoint
 from charrnn.models.loading import load_model
-from charrnn.models.ngram import NgramModel
+from charrnn.models.ngram_counter import count_ngrams
 from tests.support import random_checkpoint
 
 TEXT = "abracadabra, alakazam! " * 20
@@ -19,7 +19,7 @@ TEXT = "abracadabra, alakazam! " * 20
 def checkpoint(cell: str = "lstm") -> Checkpoint:
     network = random_checkpoint(TEXT, cell, layers=2, hidden=24)
     ids = network.vocabulary.encode(TEXT)
-    counts = NgramModel.build(ids, 5, len(network.vocabulary)).counts
+    counts = count_ngrams(ids, 5, len(network.vocabulary))
     exponents = np.linspace(0.3, 0.8, 10, dtype=np.float32).reshape(5, 2)
     training = {"history": [{"step": 1}], "settings": {"seed": 3}}
     return replace(network, ngram=counts, exponents=exponents, training=training)

@@ -5,6 +5,7 @@ import pytest
 
 from charrnn.errors import SettingsError
 from charrnn.models.ngram import NgramModel
+from charrnn.models.ngram_counter import count_ngrams
 from charrnn.models.ngram_counts import NgramCounts
 from charrnn.models.ngram_reduction import reduce_ngrams
 from charrnn.text.vocabulary import Vocabulary
@@ -16,7 +17,7 @@ IDS = np.asarray(VOCABULARY.encode(TEXT), np.int64)
 
 
 def counted(order: int, max_ngrams: int = 1 << 30) -> NgramCounts:
-    return NgramModel.build(IDS, order, len(VOCABULARY), max_ngrams=max_ngrams).counts
+    return count_ngrams(IDS, order, len(VOCABULARY), max_ngrams=max_ngrams)
 
 
 @pytest.mark.parametrize("order", [1, 2, 5, 9])
