@@ -19,8 +19,9 @@ import re
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from safetensors.numpy import save
@@ -170,7 +171,7 @@ def _read_regular(path: Path) -> memoryview:
 
 
 @contextmanager
-def _open_regular(path: Path) -> Iterator[BinaryIO]:
+def _open_regular(path: Path) -> Iterator[BufferedReader]:
     """Open a file for reading; never waits for a pipe or opens a device."""
     descriptor = os.open(path, READING)
     with open(descriptor, "rb") as file:
