@@ -10,7 +10,7 @@ import mmap
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -159,14 +159,27 @@ def keep_freed_memory() -> None:
     glibc returns large blocks to the system at once and requests them again soon after; the page
     faults cost a quarter of the time of training (tests/benchmarks/README.md).
     """
+    _mallopt({TRIM_THRESHOLD: KEPT_BYTES, MMAP_THRESHOLD: LARGEST_BLOCK_KEPT})
+
+
+def share_freed_memory() -> None:
+    """Make threads that start later reuse each other's freed blocks; without glibc, do nothing.
+
+    By default each has an arena of its own: counting n-grams in two threads takes 770 MB instead of
+    460 MB.
+    """
+    _mallopt({ARENA_MAX: 1})
+
+
+def _mallopt(parameters: Mapping[int, int]) -> None:
     try:
         import ctypes
 
         mallopt = ctypes.CDLL(None).mallopt
     except (ImportError, AttributeError, TypeError, OSError):  # TypeError: Windows
         return
-    mallopt(TRIM_THRESHOLD, KEPT_BYTES)
-    mallopt(MMAP_THRESHOLD, LARGEST_BLOCK_KEPT)
+    for parameter, value in parameters.items():
+        mallopt(parameter, value)
 
 
 def release_pages(array: npt.NDArray[Any]) -> None:

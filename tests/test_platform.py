@@ -19,6 +19,7 @@ from charrnn.platform import (
     LARGEST_BLOCK_KEPT,
     keep_freed_memory,
     release_pages,
+    share_freed_memory,
     sync,
 )
 from tests.faults.support import TINY, Launcher, until
@@ -151,6 +152,8 @@ def test_the_allocator_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda path: library)
     keep_freed_memory()
     assert library.calls == [(-1, KEPT_BYTES), (-3, LARGEST_BLOCK_KEPT)]
+    share_freed_memory()
+    assert library.calls[2:] == [(-8, 1)]
 
 
 def test_windows_has_no_such_library(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,6 +162,7 @@ def test_windows_has_no_such_library(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(ctypes, "CDLL", refuse)
     keep_freed_memory()
+    share_freed_memory()
 
 
 def test_a_library_without_it_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

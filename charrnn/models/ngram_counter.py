@@ -29,6 +29,7 @@ from charrnn.models.ngram_counts import (
 )
 from charrnn.models.ngram_pruning import adjusted_counts, choose_cutoffs, histogram, prune
 from charrnn.models.ngram_trie import MAX_JOINED, Trie, join, make_trie
+from charrnn.platform import release_pages
 
 STEP = 2 * BLOCK
 """Characters per step, about 4 million; counting can be stopped after every step."""
@@ -163,6 +164,7 @@ class NgramCounter:
                 sentence_start=self._sentence_start and start == 0,
             )
             tries.append(make_trie(levels))
+            release_pages(self._ids[start : start + self._block])
             if len(tries) == MAX_JOINED:
                 tries = [join(tries, self._directory)]
         return self._limited(join(tries, self._directory), STEP_NGRAMS)

@@ -16,7 +16,7 @@ from charrnn.models.ngram import NgramModel
 from charrnn.models.ngram_blocks import BLOCK
 from charrnn.models.ngram_counter import STEP, NgramCounter
 from charrnn.models.ngram_tables import NgramTables
-from charrnn.platform import handle_signals
+from charrnn.platform import handle_signals, share_freed_memory
 from charrnn.training.context import Context
 from charrnn.training.events import CountingEvent, StartEvent, WarningEvent
 from charrnn.training.ngram_plan import ALWAYS_COUNTED, NgramPlan, plan_ngram
@@ -112,6 +112,8 @@ def _interruptible() -> Iterator[StopRequest]:
 def _count(context: Context, plan: NgramPlan, check: Callable[[], None]) -> CountedNgrams:
     """Count until the planned time is over; `check` is called now and then."""
     ids, vocabulary = context.data.training, context.data.corpus.vocabulary
+    if len(ids) > ALWAYS_COUNTED:
+        share_freed_memory()
     counter = NgramCounter(
         ids,
         plan.order,
