@@ -61,24 +61,28 @@ class CountedNgrams:
         )
 
 
-def ngram_plan(context: Context, order: int | None = None) -> NgramPlan:
-    """The plan for the run's text.
-
-    Args:
-        order: of the resumed run.
-    """
+def _plan(context: Context, order: int | None = None) -> NgramPlan:
     request = context.request
     wanted = request.requested.get("ngram_order", order)
     return plan_ngram(len(context.data.training), wanted, request.budget.minutes)
 
 
-def build_ngram(context: Context, plan: NgramPlan) -> CountedNgrams:
+def build_ngram(context: Context, order: int | None) -> CountedNgrams | None:
     """Count the n-grams of the training text, or take what an unfinished run has counted.
+
+    Args:
+        order: of the resumed run; None for a new one.
+
+    Returns:
+        None if none is wanted, or without held-out text to fit the mixture on.
 
     Raises:
         Interrupted: a signal stopped it; nothing was trained.
         OutputError: there is no space for what was counted.
     """
+    plan = _plan(context, order)
+    if not (plan.order and context.data.validation.characters):
+        return None
     if len(context.data.training) <= ALWAYS_COUNTED:
         return _count(context, plan, lambda: None)
     found = _saved(context, plan)
@@ -198,7 +202,7 @@ def train_ngram_alone(context: Context) -> None:
         Interrupted: a signal stopped it; nothing was trained.
     """
     request, data, emit = context.request, context.data, context.emit
-    plan = ngram_plan(context)
+    plan = _plan(context)
     requested = {"ngram_order": plan.order, **request.requested}
     settings = replace(DEFAULTS, **{"validation": data.held_out, **requested})
     if not settings.ngram_order:

@@ -33,13 +33,7 @@ from charrnn.training.events import (
 from charrnn.training.following import follow, leading
 from charrnn.training.live_sample import live_sample
 from charrnn.training.mixing import Fit, fit_mixture
-from charrnn.training.ngram_run import (
-    CountedNgrams,
-    build_ngram,
-    forget_counted,
-    ngram_plan,
-    train_ngram_alone,
-)
+from charrnn.training.ngram_run import build_ngram, forget_counted, train_ngram_alone
 from charrnn.training.pace import Pace
 from charrnn.training.parallel import one_thread
 from charrnn.training.plan import choose_settings, most_steps
@@ -120,7 +114,7 @@ class _Session:
         self._stop = StopRequest()
         self._record = saved.record if saved else self._new_record()
         self._best: Mapping[str, Array] | None = saved.best if saved else None
-        self._counted = self._build_ngram(saved)
+        self._counted = build_ngram(context, saved.settings.ngram_order if saved else None)
         self._ngram = self._counted.model if self._counted else None
         settings = saved.settings if saved else self._choose_settings()
         self._trainer: Trainer = self._data.trainer(settings, device)
@@ -150,19 +144,11 @@ class _Session:
 
     def _choose_settings(self) -> Settings:
         request = self._request
-        requested = dict(request.requested)
-        if self._counted is not None:
-            requested["ngram_order"] = self._counted.order
+        order = {"ngram_order": self._counted.order} if self._counted else {}
+        requested = {**order, **request.requested}
         return choose_settings(
             requested, request.budget, self._data, self._device, self._clock.elapsed()
         )
-
-    def _build_ngram(self, saved: SavedRun | None) -> CountedNgrams | None:
-        """The n-gram model; None without held-out text to fit the mixture on."""
-        plan = ngram_plan(self._context, saved.settings.ngram_order if saved else None)
-        if not (plan.order and self._data.validation.characters):
-            return None
-        return build_ngram(self._context, plan)
 
     def run(self) -> None:
         """Train to the end.
