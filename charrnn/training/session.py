@@ -48,7 +48,7 @@ from charrnn.training.run_directory import (
     holds_validated_model,
     refuse_foreign_files,
 )
-from charrnn.training.settings import DEFAULTS, NO_NETWORK, Settings, recorded
+from charrnn.training.settings import NO_NETWORK, Settings, recorded
 from charrnn.training.signals import Interrupted, StopRequest, StopRequested
 from charrnn.training.state import TRAINING_FILE, Record, SavedRun, restore, save_run
 from charrnn.training.trainer import Trainer
