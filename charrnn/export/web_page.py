@@ -23,8 +23,10 @@ from typing import Any
 import numpy as np
 
 from charrnn.arrays import Array
+from charrnn.errors import Parameter, SettingsError
 from charrnn.export.facts import facts_of
 from charrnn.models.checkpoint import EXPONENTS, Checkpoint
+from charrnn.models.ngram_tables import NgramTables
 from charrnn.storage.files import write_atomically
 
 MODEL_SCRIPTS = ("slices", "arrays", "network", "ngram", "model", "sampling", "units")
@@ -40,6 +42,7 @@ def write_page(path: Path, checkpoint: Checkpoint) -> None:
     """Write the page to `path` atomically.
 
     Raises:
+        SettingsError: its n-gram model is too large for a page.
         OutputError: the file cannot be written; an older one is intact.
     """
     write_atomically(path, page(checkpoint).encode())
@@ -47,6 +50,11 @@ def write_page(path: Path, checkpoint: Checkpoint) -> None:
 
 def page(checkpoint: Checkpoint) -> str:
     """The HTML of the page."""
+    if isinstance(checkpoint.ngram, NgramTables):
+        raise SettingsError(
+            "the n-gram model of a long text is too large for a page; give ",
+            Parameter("no_ngram"),
+        )
     facts = facts_of(checkpoint)
     data, index = _packed(_arrays(checkpoint))
     network = checkpoint.architecture

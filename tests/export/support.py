@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.models.checkpoint import Checkpoint
-from charrnn.models.ngram import NgramModel
+from charrnn.models.ngram_counter import count_ngrams
 from charrnn.text.vocabulary import EOS, UNK
 from tests.support import random_checkpoint, random_weights
 
@@ -33,7 +33,7 @@ def model_of(
     if not ngram:
         return network
     ids = np.append(network.vocabulary.encode(text), EOS)
-    counts = NgramModel.build(ids, 5, len(network.vocabulary), max_ngrams=400).counts
+    counts = count_ngrams(ids, 5, len(network.vocabulary), max_ngrams=400)
     if cell is None:
         return replace(network, architecture=None, weights={}, ngram=counts)
     rows = np.linspace(0.2, 0.9, 2 * counts.order, dtype=np.float32).reshape(-1, 2)

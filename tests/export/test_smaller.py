@@ -7,10 +7,13 @@ import pytest
 
 from charrnn.errors import CheckpointError, SettingsError
 from charrnn.export.smaller import Reduction, reduce_checkpoint
+from charrnn.export.web_page import page
 from charrnn.models.cells import CELLS
 from charrnn.models.checkpoint import Checkpoint
 from charrnn.models.loading import load_model
 from charrnn.models.ngram_counter import count_ngrams
+from charrnn.models.ngram_counts import NgramCounts
+from charrnn.models.ngram_tables import NgramTables
 from tests.support import random_checkpoint
 
 TEXT = "abracadabra, alakazam! " * 20
@@ -96,3 +99,13 @@ def test_what_the_model_lacks_cannot_be_reduced(
 def test_contradictory_reductions_are_refused() -> None:
     with pytest.raises(SettingsError, match="give no_ngram or max_ngrams, not both"):
         Reduction(max_ngrams=100, no_ngram=True)
+
+
+def test_the_tables_of_a_long_text_are_refused_with_a_remedy() -> None:
+    large = checkpoint()
+    assert isinstance(large.ngram, NgramCounts)
+    large = replace(large, ngram=NgramTables.from_counts(large.ngram))
+    with pytest.raises(SettingsError, match="no_ngram"):
+        reduce_checkpoint(large, Reduction(max_ngrams=50))
+    with pytest.raises(SettingsError, match="no_ngram"):
+        page(large)
