@@ -63,7 +63,7 @@ def test_limits_of_a_batch_change_nothing(limit: str, monkeypatch: pytest.Monkey
 def test_without_a_network_there_is_nothing_to_inspect() -> None:
     checkpoint = random_checkpoint("ab")
     ids = checkpoint.vocabulary.encode("abba")
-    counts = NgramModel.build(ids, 2, len(checkpoint.vocabulary)).counts
+    counts = NgramModel.build(ids, 2, len(checkpoint.vocabulary)).source
     alone = type(checkpoint)(checkpoint.vocabulary, False, None, {}, ngram=counts)
     with pytest.raises(SettingsError, match="an n-gram model alone has no memory to inspect"):
         inspect_memory(alone, one([2, 3]), 10, 1, gradient=False)
