@@ -13,6 +13,7 @@ import click
 from charrnn.cli.command import Command, PathName
 from charrnn.cli.options import encoding_options
 from charrnn.cli.terminal import Output, note
+from charrnn.cli.train_extras import print_plan, with_tensorboard
 from charrnn.errors import Parameter, SettingsError
 from charrnn.models.cells import CELLS
 from charrnn.platform import exit_on_signal, keep_freed_memory, wait_without_spinning
@@ -56,7 +57,7 @@ SETTINGS = {
 BUDGETS = ("minutes", "epochs", "steps")
 GROUPS = {
     "What to train on": ("lines", "encoding", "errors", "validation", "min-count"),
-    "How long": (*BUDGETS, "patience", "fresh"),
+    "How long": (*BUDGETS, "patience", "dry-run", "fresh"),
     "The network and the n-gram model": (
         *("cell", "layers", "hidden", "embedding", "output-layers", "output-hidden", "dropout"),
         "ngram-order",
@@ -65,7 +66,7 @@ GROUPS = {
         *("batch", "chunk", "rate", "muon-rate", "weight-decay", "clip", "warmup"),
         *("validate-every", "precision", "device", "seed"),
     ),
-    "Output": ("output", "quiet", "json", "raw", "config", "help"),
+    "Output": ("output", "quiet", "json", "raw", "tensorboard", "config", "help"),
 }
 """Heading in the help -> options, those used most first."""
 EXAMPLES = (
@@ -125,6 +126,7 @@ class TrainCommand(Command):
 )
 @click.option("--epochs", type=float, help="Number of passes through the training text.")
 @click.option("--steps", type=int, help="Number of updates of the weights.")
+@click.option("--dry-run", is_flag=True, help="Print the plan of the run, and train nothing.")
 @click.option("--fresh", is_flag=True, help="Start over and replace an existing run.")
 @click.option("--lines", is_flag=True, help="Each line is a separate text, such as a name.")
 @encoding_options
@@ -137,6 +139,7 @@ class TrainCommand(Command):
 )
 @setting_options
 @click.option("--raw", is_flag=True, help="Do not escape control characters in live samples.")
+@click.option("--tensorboard", is_flag=True, help="Write RUN_DIRECTORY/tensorboard, too.")
 @click.option("-q", "--quiet", is_flag=True, help="Show errors only.")
 @click.option("--json", "as_json", is_flag=True, help="Events as JSON lines on stdout.")
 @click.pass_obj
@@ -148,12 +151,14 @@ def command(
     minutes: float | None,
     epochs: float | None,
     steps: int | None,
+    dry_run: bool,
     fresh: bool,
     lines: bool,
     encoding: str,
     errors: str,
     device: str,
     raw: bool,
+    tensorboard: bool,
     quiet: bool,
     as_json: bool,
     **settings: Any,
@@ -173,6 +178,8 @@ def command(
 
     wait_without_spinning()
     keep_freed_memory()
+    if dry_run and tensorboard:
+        raise SettingsError("--dry-run writes no events for --tensorboard; leave one of them out")
     with exit_on_signal():
         from charrnn.training.session import train
 
@@ -189,8 +196,16 @@ def command(
         samples=not quiet,
         started=started,
     )
+    if dry_run:
+        print_plan(request, as_json)
+        return 0
     try:
-        with _noting_a_large_cache(quiet), _listener(as_json, quiet, raw) as on_event:
+        shown = _listener(as_json, quiet, raw)
+        with (
+            _noting_a_large_cache(quiet),
+            shown as listener,
+            with_tensorboard(listener, tensorboard) as on_event,
+        ):
             train(request, on_event)
     except Interrupted as interruption:
         if not quiet:

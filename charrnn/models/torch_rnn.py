@@ -8,12 +8,14 @@ Axes: B texts, T positions, V vocabulary entries, H hidden units.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.backends.cudnn import rnn as cudnn_rnn
 from torch.nn.functional import dropout
 
 from charrnn.arrays import Floats
@@ -75,6 +77,29 @@ class Network(nn.Module):
             if cell.forget_gate is not None and name.startswith("bias_ih"):
                 nn.init.ones_(gates[cell.forget_gate])
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Network:
+        """Move or convert everything, as `nn.Module` does; every `to` and `cuda` comes here."""
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self._flatten_layers()
+        return self
+
+    @torch.no_grad()
+    def _flatten_layers(self) -> None:
+        """Lay each layer's weights out in one piece of memory, where cuDNN reads them.
+
+        Elsewhere it would copy them in every step, and warn. `nn.LSTM.flatten_parameters` puts all
+        layers into one piece, which suits calls for all layers at once only.
+        """
+        if not torch.backends.cudnn.is_acceptable(self.rnn.weight_ih_l0):
+            return
+        mode = cudnn_rnn.get_cudnn_mode(self.rnn.mode)
+        hidden = self.architecture.hidden
+        for weights in self.rnn.all_weights:
+            width = weights[0].shape[1]
+            torch._cudnn_rnn_flatten_weight(  # what flatten_parameters calls
+                weights, len(weights), width, mode, hidden, 0, 1, False, False
+            )
+
     def initial_state(self, batch: int) -> TorchState:
         """Zeros (layers, B, H), on the network's device and in its precision."""
         size = (self.architecture.layers, batch, self.architecture.hidden)
@@ -88,14 +113,11 @@ class Network(nn.Module):
         Args:
             tokens: ids.
             state: before the first one.
-            generator: for dropout; None for torch's own. Threads that train in parallel
-                need one each: with a shared one, results would depend on timing.
+            generator: for dropout, on the network's device; None for torch's own. Threads that
+                train in parallel need one each: with a shared one, results would depend on timing.
         """
         embedded = self.embedding(tokens.T)  # (T, B, E): time first, as the kernels expect
-        if generator is None:
-            hidden, last = self._read(embedded, state)
-        else:
-            hidden, last = self._read_layers(embedded, state, generator)
+        hidden, last = self._read(embedded, state, generator)
         return self.logits(hidden, generator).transpose(0, 1), last
 
     def logits(self, hidden: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -106,14 +128,14 @@ class Network(nn.Module):
         logits: Tensor = self.output(self._drop(hidden, generator)).float()
         return logits
 
-    def _read(self, embedded: Tensor, state: TorchState) -> tuple[Tensor, TorchState]:
-        hidden, last = self.rnn(embedded, state if self._states > 1 else state[0])
-        return hidden, last if self._states > 1 else (last,)
-
-    def _read_layers(
-        self, embedded: Tensor, state: TorchState, generator: torch.Generator
+    def _read(
+        self, embedded: Tensor, state: TorchState, generator: torch.Generator | None
     ) -> tuple[Tensor, TorchState]:
-        """Like `_read`, a layer at a time: the fused module cannot be given a generator."""
+        """Run `self.rnn` a layer at a time, with dropout of our own in between.
+
+        The module itself cannot be given a generator, and cuDNN's dropout ignores the seed of
+        torch's own (pytorch issues 74177, 104697).
+        """
         function = getattr(torch, self.rnn.mode.lower())  # what the module itself calls
         hidden, last = embedded, []
         for layer, weights in enumerate(self.rnn.all_weights):

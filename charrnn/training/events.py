@@ -21,7 +21,7 @@ class StartEvent:
         characters, unknown_characters, vocabulary_size, validation_characters: of the corpus.
         seed: of the run.
         steps: planned updates; 0 without a network.
-        device: "cpu" or "cuda".
+        device: "cpu", "cuda" or "mps".
     """
 
     checkpoint: str

@@ -151,7 +151,7 @@ class Gradients:
     def _workers(self) -> Sequence[int]:
         """How many shards each process can compute at a time, by rank."""
         threads = self._group.threads
-        return [1] * len(threads) if self._device.type == "cuda" else threads
+        return threads if self._device.type == "cpu" else [1] * len(threads)
 
     def _split(
         self, batch: Batch, state: TorchState, seed: tuple[int, int]
@@ -172,11 +172,8 @@ class Gradients:
         shards = [Shard(*shard) for shard in zip(*parts, strict=True)]
         return shards, own
 
-    def _generator(self, seed: int) -> torch.Generator | None:
-        if self._device.type == "cuda":  # the fused kernel draws from torch's own
-            torch.manual_seed(seed)
-            return None
-        return torch.Generator().manual_seed(seed)
+    def _generator(self, seed: int) -> torch.Generator:
+        return torch.Generator(self._device).manual_seed(seed)
 
     def _differentiate(
         self, shard: Shard, characters: int

@@ -108,8 +108,8 @@ class Muon:
         own = [at for at, owner in enumerate(self.owners) if owner == self._group.rank]
         # The largest first: taken last, it would keep one thread busy while the others wait.
         order = sorted(own, key=lambda at: -self.parameters[at].numel())
-        on_gpu = any(parameter.is_cuda for parameter in self.parameters)
-        parallel_map(self._update, order, 1 if on_gpu else len(order))
+        on_cpu = all(parameter.device.type == "cpu" for parameter in self.parameters)
+        parallel_map(self._update, order, len(order) if on_cpu else 1)
         self._send(self.parameters)
 
     def gather(self) -> None:

@@ -44,17 +44,22 @@ class Pace:
     ) -> None:
         settings = trainer.settings
         self._most_steps = max(most_steps, trainer.schedule.total)
-        self._available = seconds - closing_seconds(settings)
+        self._seconds = seconds
         self._trainer = trainer
         self._clock = clock
         self._emit = emit
         self._blocks: deque[float] = deque(maxlen=BLOCKS)  # seconds per step
         self._first_step: int | None = None  # of the block that is being measured
         self._block_started = 0.0
-        # Seconds of a validation: the planned ones, until one has been measured.
+        # Seconds of a validation: about the planned ones, until one has been measured.
         self._validation = VALIDATION_SHARE * seconds * settings.validate_every / settings.steps
         self._last_reported = trainer.schedule.total
         self._last_warning = 0.0
+
+    @property
+    def _available(self) -> float:
+        """Seconds of the whole run until its last step."""
+        return self._seconds - closing_seconds(self._trainer.settings, self._validation)
 
     def add_validation(self, seconds: float) -> None:
         """Record that a validation, with sample and saving, took `seconds`."""

@@ -1,28 +1,27 @@
-"""Choose the settings of a run: sizes from the budget, number of steps from measured speed.
+"""Plan a run: sizes from the budget, number of steps from the machine's speed.
 
-Knows clocks and the corpus's size; nothing of files or of how a run proceeds. The result is plain
-Settings, so that the same options repeat the run.
+`plan_run` is a pure function of the budget, a few facts on the text and the speeds it asks for.
+Knows nothing of files or of how a run proceeds. The result is plain Settings, so that the same
+options repeat the run.
 """
 
 from __future__ import annotations
 
 import math
-import statistics
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, replace
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Protocol
 
 import torch
 
 from charrnn.errors import Parameter, SettingsError
-from charrnn.text.documents import Documents
 from charrnn.text.reading import Reading
 from charrnn.training.data import TrainingData
+from charrnn.training.machine import Machine
 from charrnn.training.request import Budget
 from charrnn.training.settings import DEFAULTS, Settings
 from charrnn.training.sizes import choose_sizes, default_steps, most_epochs
-from charrnn.training.trainer import Trainer
 
 MEASURED_SHARE = 0.005
 """Share of the budget for each measurement of speed, within MEASURED_LIMITS (seconds)."""
@@ -33,21 +32,16 @@ with the speed of the wider one."""
 VALIDATION_SHARE = 0.01
 """Share of the budget for all validations; saving takes half as long again."""
 VALIDATIONS = (3, 20)
-FEWEST_MEASURED = 5
-MEASURED_VALIDATION = 16_384
 CLOSING_SECONDS = 0.4
 """For saving and exiting, after the last step."""
 MIXING_SECONDS = 0.6
-"""For fitting the mixture, in addition."""
-NATIVE_SPEED_UP = 1.3
-"""bfloat16 is used if its matrix products are faster than float32's by this factor."""
-MEASURED_WIDTH, MEASURED_PRODUCTS = 512, 7
-TOO_SLOW = 8
-"""A bfloat16 product slower than float32's by this factor ends the measurement."""
+"""For fitting the mixture, in addition,"""
+MIXING_VALIDATIONS = 2
+"""and the time of so many validations: its predictions are of all characters."""
 
 
 def choose_device(wanted: str) -> str:
-    """The torch device for --device `wanted`.
+    """The torch device for --device `wanted`; `auto` never chooses Apple's, which is not tested.
 
     Raises:
         SettingsError: a GPU is asked for and there is none.
@@ -55,128 +49,156 @@ def choose_device(wanted: str) -> str:
     available = torch.cuda.is_available()
     if wanted == "cuda" and not available:
         raise SettingsError("--device cuda: torch finds no GPU here; use --device cpu")
-    return "cuda" if available and wanted != "cpu" else "cpu"
+    if wanted == "mps" and not torch.backends.mps.is_available():
+        raise SettingsError("--device mps: torch finds no Apple GPU here; use --device cpu")
+    return "cuda" if wanted == "auto" and available else wanted.replace("auto", "cpu")
+
+
+class Speeds(Protocol):
+    """What a plan has to know of a machine; see `Machine`."""
+
+    def precision(self) -> str:
+        """The best number format of the matrix products."""
+
+    def step(self, settings: Settings, seconds: float) -> float:
+        """Seconds of a training step with `settings`, measured in about `seconds`."""
+
+    def validation(self, settings: Settings) -> float:
+        """Seconds of a validation with `settings`."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """The facts on a text that a plan depends on.
+
+    Attributes:
+        characters: of the training text.
+        vocabulary: V.
+        held_out: the fraction that is held out.
+        per_epoch: how many batches read it once, given the settings.
+    """
+
+    characters: int
+    vocabulary: int
+    held_out: float
+    per_epoch: Callable[[Settings], float]
+
+    @classmethod
+    def of(cls, data: TrainingData) -> Text:
+        """The facts on prepared data."""
+        return cls(
+            len(data.training),
+            len(data.corpus.vocabulary),
+            data.held_out,
+            lambda settings: data.batches(settings).per_epoch,
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A planned run.
+
+    Attributes:
+        settings: of the run.
+        step: seconds of an update; None if the plan did not need it.
+        validation: seconds of a validation; likewise.
+    """
+
+    settings: Settings
+    step: float | None = None
+    validation: float | None = None
 
 
 def choose_settings(
     requested: Mapping[str, Any], budget: Budget, data: TrainingData, device: str, elapsed: float
 ) -> Settings:
-    """Fill what was not `requested` from the budget, the corpus and the device's speed.
+    """The settings of `plan_run` on this machine; `elapsed` seconds have passed already."""
+    started = time.monotonic()
+    return plan_run(
+        requested,
+        budget,
+        Text.of(data),
+        Machine(data, device),
+        lambda: elapsed + time.monotonic() - started,
+    ).settings
+
+
+def plan_run(
+    requested: Mapping[str, Any],
+    budget: Budget,
+    text: Text,
+    machine: Speeds,
+    elapsed: Callable[[], float],
+) -> Plan:
+    """Fill what was not `requested` from the budget, the text and the machine's speed.
 
     Args:
         requested: fields of Settings given by the user.
         budget: how long to train.
-        data: to train on.
-        device: a torch device.
+        text: to train on.
+        machine: to train with.
         elapsed: seconds that the command has taken so far.
     """
-    started = time.monotonic()
-    precision = requested.get("precision") or _native_precision(device)
-    chosen = {"precision": precision, "validation": data.held_out}
+    precision = requested.get("precision") or machine.precision()
+    chosen = {"precision": precision, "validation": text.held_out}
     settings = replace(DEFAULTS, **{**chosen, **requested})
     if budget.minutes is None:
-        per_epoch = data.batches(settings).per_epoch
-        steps = budget.steps or max(1, round((budget.epochs or 0) * per_epoch))
+        steps = budget.steps or max(1, round((budget.epochs or 0) * text.per_epoch(settings)))
         every = max(1, steps // VALIDATIONS[1])
-        return replace(settings, **{"steps": steps, "validate_every": every, **requested})
+        return Plan(replace(settings, **{"steps": steps, "validate_every": every, **requested}))
     seconds = budget.minutes * 60
-    settings, per_step = _sized(settings, requested, data, device, seconds)
-    per_validation = _seconds_per_validation(data.trainer(settings, device), data.validation)
-    left = seconds - elapsed - (time.monotonic() - started) - closing_seconds(settings)
-    fewest, most = VALIDATIONS
-    validations = round(VALIDATION_SHARE * seconds / max(per_validation, 1e-3))
-    validations = min(most, max(fewest, validations))
-    possible = int((left - validations * per_validation) / per_step)
-    steps = max(1, min(possible, most_steps(settings, data)))
+    settings, step = _sized(settings, requested, text, machine, seconds)
+    validation = machine.validation(settings)
+    left = seconds - elapsed() - closing_seconds(settings, validation)
+    validations = _validations(seconds, left, validation)
+    possible = int((left - validations * validation) / step)
+    steps = max(1, min(possible, _most_steps(settings, text)))
     every = math.ceil(steps / validations)
-    return replace(settings, **{"steps": steps, "validate_every": every, **requested})
-
-
-def most_steps(settings: Settings, data: TrainingData) -> int:
-    """How long a run by the clock may be: more readings of its text would make it worse."""
-    epochs = most_epochs(len(data.training), len(data.corpus.vocabulary))
-    return math.ceil(epochs * data.batches(settings).per_epoch)
+    settings = replace(settings, **{"steps": steps, "validate_every": every, **requested})
+    return Plan(settings, step, validation)
 
 
 def _sized(
     settings: Settings,
     requested: Mapping[str, Any],
-    data: TrainingData,
-    device: str,
+    text: Text,
+    machine: Speeds,
     seconds: float,
 ) -> tuple[Settings, float]:
     """`settings` with the sizes that suit a budget of `seconds`, and the seconds of a step."""
-    vocabulary = len(data.corpus.vocabulary)
     low, high = MEASURED_LIMITS
     measured = min(high, max(low, seconds * MEASURED_SHARE))
-    per_step = _seconds_per_step(data.trainer(settings, device), measured)
+    step = machine.step(settings, measured)
     for _ in range(MAX_ROUNDS):
-        possible = default_steps(seconds / per_step, settings, vocabulary)
-        sizes = choose_sizes(possible, len(data.training), vocabulary)
+        possible = default_steps(seconds / step, settings, text.vocabulary)
+        sizes = choose_sizes(possible, text.characters, text.vocabulary)
         settings = replace(settings, **{**sizes.settings(), **requested})
-        per_step = _seconds_per_step(data.trainer(settings, device), measured)
-        if default_steps(seconds / per_step, settings, vocabulary) < FASTER * possible:
+        step = machine.step(settings, measured)
+        if default_steps(seconds / step, settings, text.vocabulary) < FASTER * possible:
             break
-    return settings, per_step
+    return settings, step
 
 
-def _seconds_per_step(trainer: Trainer, seconds: float) -> float:
-    """The median over about `seconds` of training; `trainer` cannot be used afterwards."""
-    trainer.train_step()  # the first one also allocates and compiles
-    durations: list[float] = []
-    while sum(durations) < seconds or len(durations) < FEWEST_MEASURED:
-        started = time.monotonic()
-        trainer.train_step()
-        durations.append(time.monotonic() - started)
-    # A median ignores moments in which the machine was busy with something else.
-    return statistics.median(durations)
+def _validations(seconds: float, left: float, validation: float) -> int:
+    """How many validations, each of so many seconds; fewer than usual only if time is short."""
+    fewest, most = VALIDATIONS
+    wanted = min(most, max(fewest, round(VALIDATION_SHARE * seconds / max(validation, 1e-3))))
+    return max(1, min(wanted, int(left / 2 / max(validation, 1e-3))))
 
 
-def _seconds_per_validation(trainer: Trainer, documents: Documents) -> float:
-    if not documents.characters:
-        return 0.0
-    covered = documents.lengths.cumsum() <= MEASURED_VALIDATION
-    covered[0] = True
-    sample = Documents(
-        documents.ids, documents.starts[covered], documents.lengths[covered].clip(
-            max=MEASURED_VALIDATION
-        )
-    )
-    started = time.monotonic()
-    trainer.validate(sample, lambda: None)
-    share = documents.characters / sample.characters
-    # Segments of a longer text are read in one batch, so time grows less than length.
-    return (time.monotonic() - started) * math.pow(share, 0.75)
+def most_steps(settings: Settings, data: TrainingData) -> int:
+    """How long a run by the clock may be: more readings of its text would make it worse."""
+    return _most_steps(settings, Text.of(data))
 
 
-def _native_precision(device: str) -> str:
-    """bfloat16 if the device multiplies it clearly faster than float32, else float32."""
-    if device == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
-    single, half = (
-        torch.ones(MEASURED_WIDTH, MEASURED_WIDTH, dtype=each)
-        for each in (torch.float32, torch.bfloat16)
-    )
-    fastest = min(_product_seconds(single) for _ in range(MEASURED_PRODUCTS))
-    slowest = TOO_SLOW * fastest
-    for _ in range(MEASURED_PRODUCTS):
-        seconds = _product_seconds(half)
-        if seconds * NATIVE_SPEED_UP < fastest:
-            return "bfloat16"
-        if seconds > slowest:
-            break
-    return "float32"
+def _most_steps(settings: Settings, text: Text) -> int:
+    return math.ceil(most_epochs(text.characters, text.vocabulary) * text.per_epoch(settings))
 
 
-def _product_seconds(matrix: torch.Tensor) -> float:
-    started = time.perf_counter()
-    torch.mm(matrix, matrix)
-    return time.perf_counter() - started
-
-
-def closing_seconds(settings: Settings) -> float:
-    """Seconds needed after the last step."""
-    return CLOSING_SECONDS + (MIXING_SECONDS if settings.ngram_order else 0.0)
+def closing_seconds(settings: Settings, validation: float) -> float:
+    """Seconds needed after the last step, where a validation takes `validation` of them."""
+    mixing = MIXING_SECONDS + MIXING_VALIDATIONS * validation if settings.ngram_order else 0.0
+    return CLOSING_SECONDS + mixing
 
 
 def describe(settings: Settings, reading: Reading) -> str:

@@ -52,7 +52,7 @@ class TrainingRequest:
         output: the run directory.
         requested: the fields of Settings given by the user.
         fresh: start over, even if the directory contains a run.
-        device: auto, cpu or cuda.
+        device: a member of DEVICES.
         samples: whether to show live samples.
         started: `time.monotonic()` when the command started; its minutes count from there.
     """

@@ -12,7 +12,7 @@ from typing import Any
 from charrnn.errors import Parameter, SettingsError
 
 PRECISIONS = ("float32", "bfloat16")
-DEVICES = ("auto", "cpu", "cuda")
+DEVICES = ("auto", "cpu", "cuda", "mps")
 NO_NETWORK = "none"
 """The cell to give for an n-gram model alone."""
 MAX_NGRAM_ORDER = 16

@@ -149,7 +149,8 @@ def wrong_files(prose_model: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("pickle.pt").write_bytes(pickle.dumps({"weights": [1.0]}))
     model = (prose_model.run / "model.safetensors").read_bytes()
     Path("half.safetensors").write_bytes(model[: len(model) // 2])
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    # An environment variable would come too late: another test may have asked torch already.
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
 
 
 def is_one_line_with_a_remedy(err: str, says: str, advises: str) -> None:

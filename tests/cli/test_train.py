@@ -130,7 +130,7 @@ def test_a_step_event_tells_the_share_of_clipped_steps(
 def test_minutes_are_kept(run_charrnn: Command) -> None:
     Path("corpus.txt").write_text(prose(300))
     result = run_charrnn(
-        *("train", "corpus.txt", "-o", "run", "--minutes", "0.15", "--json", "--device", "cpu"),
+        *("train", "corpus.txt", "-o", "run", "--minutes", "0.25", "--json", "--device", "cpu"),
         *("--hidden", "32", "--layers", "1", "--batch", "8"),
     )
     assert result.status == 0, result.err
@@ -138,7 +138,7 @@ def test_minutes_are_kept(run_charrnn: Command) -> None:
     assert start["steps"] > 1
     assert done["event"] == "done"
     # 5 % are promised; the rest is for a machine on which all tests run at once
-    assert done["seconds"] < 9 * 2
+    assert done["seconds"] < 15 * 2
 
 
 def test_the_corpus_can_come_from_stdin(charrnn: Command) -> None:

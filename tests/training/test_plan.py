@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,18 @@ from charrnn.training.data import (
     prepare_data,
     validation_for,
 )
-from charrnn.training.plan import choose_device, choose_settings, describe, most_steps
+from charrnn.training.plan import (
+    Text,
+    choose_settings,
+    closing_seconds,
+    describe,
+    most_steps,
+    plan_run,
+)
 from charrnn.training.request import Budget
 from charrnn.training.settings import Settings
-from tests.support import prose
+from charrnn.training.sizes import most_epochs
+from tests.support import REPOSITORY, prose
 
 SMALL: dict[str, Any] = {
     "hidden": 8, "embedding": 4, "layers": 1, "batch": 4, "chunk": 8, "precision": "float32",
@@ -101,16 +111,6 @@ def test_the_flags_of_a_run_say_all_its_settings() -> None:
     assert len(flags) == len(Settings.__dataclass_fields__) + len(["--encoding", "--errors"])
 
 
-def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    assert choose_device("auto") == choose_device("cpu") == "cpu"
-    with pytest.raises(SettingsError, match="finds no GPU here; use --device cpu"):
-        choose_device("cuda")
-    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    assert choose_device("auto") == choose_device("cuda") == "cuda"
-    assert choose_device("cpu") == "cpu"
-
-
 def test_lines_are_among_the_flags_of_a_run() -> None:
     assert describe(Settings(), Reading(lines=True, errors="replace")).startswith(
         "--lines --encoding utf-8 --errors replace "
@@ -130,3 +130,116 @@ def test_a_short_text_is_not_read_for_hours() -> None:
 
 def test_without_a_clock_nothing_limits_the_steps() -> None:
     assert choose(text_of(prose(20)), steps=10**6).steps == 10**6
+
+
+# --- plans for machines of other speeds
+
+
+@dataclass(frozen=True)
+class FakeMachine:
+    """Takes a fixed time for each operation, or at least `overhead` for a step."""
+
+    speed: float  # multiplications a second
+    overhead: float = 0.0
+
+    def precision(self) -> str:
+        return "float32"
+
+    def step(self, settings: Settings, seconds: float) -> float:
+        return max(self.overhead, 3 * self._work(settings) / self.speed)
+
+    def validation(self, settings: Settings) -> float:
+        return self.step(settings, 0.0)
+
+    def _work(self, settings: Settings) -> float:
+        hidden = settings.hidden
+        layers = 8 * hidden**2 * settings.layers - 4 * hidden * (hidden - settings.embedding)
+        return settings.batch * settings.chunk * (layers + 65 * hidden)
+
+
+TWO_CORES = FakeMachine(40e9)
+MANY_CORES = FakeMachine(1e12)
+GPU = FakeMachine(20e12, overhead=4e-3)
+
+
+def long_text(characters: int, vocabulary: int = 65) -> Text:
+    return Text(
+        characters, vocabulary, 0.005, lambda each: characters / (each.batch * each.chunk)
+    )
+
+
+def planned(minutes: float, text: Text, machine: FakeMachine, **requested: Any) -> Settings:
+    return plan_run(requested, Budget(minutes=minutes), text, machine, lambda: 0.0).settings
+
+
+@pytest.mark.parametrize(
+    ("minutes", "characters", "machine", "layers", "hidden"),
+    [
+        (0.5, 1_000_000, TWO_CORES, 2, 128),
+        (2.33, 1_000_000, TWO_CORES, 2, 192),
+        (5, 1_000_000, TWO_CORES, 2, 256),
+        (60, 10_000_000, TWO_CORES, 2, 384),
+        (5, 1_000_000, MANY_CORES, 2, 512),
+        (60, 10_000_000, MANY_CORES, 3, 1024),
+        (60, 100_000, MANY_CORES, 2, 192),  # the text limits it
+        (5, 1_000_000, GPU, 2, 512),  # likewise
+        (5, 100_000_000, GPU, 3, 1024),
+        (60, 20_000_000, GPU, 3, 2048),
+        (600, 1_000_000_000, GPU, 3, 2048),
+    ],
+)
+def test_width_grows_with_time_text_and_speed(
+    minutes: float, characters: int, machine: FakeMachine, layers: int, hidden: int
+) -> None:
+    settings = planned(minutes, long_text(characters), machine)
+    assert (settings.layers, settings.hidden) == (layers, hidden)
+
+
+@pytest.mark.parametrize("machine", [TWO_CORES, MANY_CORES, GPU])
+@pytest.mark.parametrize("minutes", [0.5, 5.0, 60.0])
+@pytest.mark.parametrize("characters", [20_000, 1_000_000, 1_000_000_000])
+def test_a_plan_keeps_its_minutes(
+    minutes: float, characters: int, machine: FakeMachine
+) -> None:
+    text = long_text(characters)
+    plan = plan_run({}, Budget(minutes=minutes), text, machine, lambda: 3.0)
+    settings = plan.settings
+    assert plan.step is not None
+    assert plan.validation is not None
+    validations = -(-settings.steps // settings.validate_every)
+    takes = 3.0 + settings.steps * plan.step + validations * plan.validation
+    takes += closing_seconds(settings, plan.validation)
+    assert takes <= minutes * 60 + plan.step
+    epochs = settings.steps / text.per_epoch(settings)
+    most = most_epochs(characters, text.vocabulary)
+    assert epochs >= 0.99 * most or takes > 0.97 * minutes * 60
+
+
+def test_a_slow_machine_validates_less_rather_than_not_train() -> None:
+    slow = FakeMachine(1e9)
+    settings = planned(0.5, long_text(100_000, 20_000), slow, validation=0.1)
+    assert settings.steps > 1
+
+
+def test_equal_speeds_give_equal_plans() -> None:
+    plans = [planned(5, long_text(1_000_000), GPU) for _ in range(2)]
+    assert plans[0] == plans[1]
+
+
+def test_what_is_requested_is_measured_and_kept() -> None:
+    settings = planned(5, long_text(100_000_000), GPU, hidden=100, batch=7)
+    assert (settings.hidden, settings.batch) == (100, 7)
+
+
+def test_the_table_for_the_reader_is_what_is_chosen() -> None:
+    lines = (REPOSITORY / "README.md").read_text(encoding="utf-8").splitlines()
+    row = re.compile(r"\| [0-9,]+ (\| \d.* times )+\|")
+    rows = [line.split("|")[1:-1] for line in lines if row.fullmatch(line)]
+    assert len(rows) == 4
+    columns = [(0.5, TWO_CORES), (5, TWO_CORES), (60, TWO_CORES), (5, GPU), (60, GPU)]
+    for first, *cells in rows:
+        text = long_text(int(first.replace(",", "")))
+        for (minutes, machine), cell in zip(columns, cells, strict=True):
+            settings = planned(minutes, text, machine)
+            epochs = settings.steps / text.per_epoch(settings)
+            assert cell.strip() == f"{settings.hidden}, {epochs:.2g} times"

@@ -1,0 +1,146 @@
+"""Plan a run and train nothing: what `train --dry-run` reports.
+
+Uses the functions that plan a run. Touches no run directory.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from charrnn.errors import SettingsError
+from charrnn.models.ngram import NgramModel
+from charrnn.text.corpus import load_corpus
+from charrnn.training.clock import Clock
+from charrnn.training.data import TrainingData, prepare_data
+from charrnn.training.machine import Machine
+from charrnn.training.memory import estimate_memory
+from charrnn.training.ngram_run import MAX_COUNTED, SECTIONS, evenly_spread_sections
+from charrnn.training.plan import Plan, Text, choose_device, closing_seconds, describe, plan_run
+from charrnn.training.request import TrainingRequest
+from charrnn.training.settings import DEFAULTS, NO_NETWORK
+from charrnn.training.state import network_architecture
+
+TIMED_CHARACTERS = 500_000
+"""The time of counting is estimated from so many characters."""
+TIMED_STEP = 1.0
+"""Seconds in which a step is measured if the plan did not need its time."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """A planned run.
+
+    Attributes:
+        device: to train on.
+        characters, unknown_characters, vocabulary_size, validation_characters: of the corpus.
+        parameters: number of the network's.
+        steps, epochs: updates; passes through the training text.
+        ngram_order: of the n-gram model; 0 for none.
+        memory: bytes at most, about.
+        seconds: of each part of the run, about, in order.
+        settings: every field of Settings.
+        flags: the options that repeat the run.
+    """
+
+    device: str
+    characters: int
+    unknown_characters: int
+    vocabulary_size: int
+    validation_characters: int
+    parameters: int
+    steps: int
+    epochs: float
+    ngram_order: int
+    memory: int
+    seconds: Mapping[str, float]
+    settings: Mapping[str, Any]
+    flags: str
+
+
+def dry_run(request: TrainingRequest) -> Forecast:
+    """What `train` would do with `request`, if its run directory were empty.
+
+    Raises:
+        CharRNNError: the request or the corpus does not allow it.
+    """
+    if request.requested.get("cell") == NO_NETWORK:
+        raise SettingsError("--dry-run plans a network, and --cell none trains none")
+    clock = Clock(request.started)
+    requested = request.requested
+    corpus = load_corpus(
+        request.corpora, request.reading, requested.get("min_count", DEFAULTS.min_count)
+    )
+    seed = requested.get("seed", DEFAULTS.seed)
+    data = prepare_data(corpus, requested.get("validation"), seed)
+    device = choose_device(request.device)
+    reading = clock.elapsed()
+    order = requested.get("ngram_order", DEFAULTS.ngram_order)
+    counting = _counting_seconds(data, order)
+    text, machine = Text.of(data), Machine(data, device)
+    started = clock.elapsed()
+    plan = plan_run(
+        requested,
+        request.budget,
+        text,
+        machine,
+        lambda: clock.elapsed() - started + reading + counting,
+    )
+    planning = clock.elapsed() - started
+    seconds = {"reading": reading, "counting": counting, "planning": planning}
+    return _forecast(data, device, _timed(plan, machine), seconds)
+
+
+def _counting_seconds(data: TrainingData, order: int) -> float:
+    """About how long it takes to build the n-gram model."""
+    if not (order and data.validation.characters):
+        return 0.0
+    characters = min(len(data.training), MAX_COUNTED)
+    sample = evenly_spread_sections(data.training, TIMED_CHARACTERS, SECTIONS)
+    started = time.monotonic()
+    NgramModel.build(sample, order, len(data.corpus.vocabulary))
+    return (time.monotonic() - started) * characters / len(sample)
+
+
+def _timed(plan: Plan, machine: Machine) -> Plan:
+    """`plan` with its times, measured if they are not yet known."""
+    if plan.step is not None:
+        return plan
+    settings = plan.settings
+    return Plan(settings, machine.step(settings, TIMED_STEP), machine.validation(settings))
+
+
+def _forecast(
+    data: TrainingData, device: str, plan: Plan, before: Mapping[str, float]
+) -> Forecast:
+    settings, corpus = plan.settings, data.corpus
+    step, validation = plan.step or 0.0, plan.validation or 0.0
+    validations = -(-settings.steps // settings.validate_every)
+    closing = closing_seconds(settings, validation)
+    seconds = {
+        **before,
+        "training": settings.steps * step,
+        "validating": validations * validation,
+        "closing": closing,
+    }
+    seconds["all"] = sum(seconds.values())
+    ngram = settings.ngram_order if data.validation.characters else 0
+    counted = min(len(data.training), MAX_COUNTED) if ngram else 0
+    architecture = network_architecture(settings, len(corpus.vocabulary))
+    return Forecast(
+        device=device,
+        characters=corpus.characters,
+        unknown_characters=corpus.unknown_characters,
+        vocabulary_size=len(corpus.vocabulary),
+        validation_characters=data.validation.characters,
+        parameters=architecture.parameters,
+        steps=settings.steps,
+        epochs=settings.steps / data.batches(settings).per_epoch,
+        ngram_order=ngram,
+        memory=estimate_memory(settings, architecture, counted),
+        seconds=seconds,
+        settings=asdict(settings),
+        flags=describe(settings, corpus.reading),
+    )
