@@ -17,7 +17,7 @@ from charrnn.training.clock import Clock
 from charrnn.training.data import TrainingData, prepare_data
 from charrnn.training.machine import Machine
 from charrnn.training.memory import estimate_memory
-from charrnn.training.ngram_run import MAX_COUNTED, SECTIONS, evenly_spread_sections
+from charrnn.training.ngram_plan import FINISHING_SHARE, NgramPlan, plan_ngram
 from charrnn.training.plan import Plan, Text, choose_device, closing_seconds, describe, plan_run
 from charrnn.training.request import TrainingRequest
 from charrnn.training.settings import DEFAULTS, NO_NETWORK
@@ -77,12 +77,14 @@ def dry_run(request: TrainingRequest) -> Forecast:
     data = prepare_data(corpus, requested.get("validation"), seed)
     device = choose_device(request.device)
     reading = clock.elapsed()
-    order = requested.get("ngram_order", DEFAULTS.ngram_order)
-    counting = _counting_seconds(data, order)
+    ngram = plan_ngram(
+        len(data.training), requested.get("ngram_order"), request.budget.minutes
+    )
+    counted, counting = _counting(data, ngram)
     text, machine = Text.of(data), Machine(data, device)
     started = clock.elapsed()
     plan = plan_run(
-        requested,
+        {"ngram_order": ngram.order, **requested},
         request.budget,
         text,
         machine,
@@ -90,18 +92,22 @@ def dry_run(request: TrainingRequest) -> Forecast:
     )
     planning = clock.elapsed() - started
     seconds = {"reading": reading, "counting": counting, "planning": planning}
-    return _forecast(data, device, _timed(plan, machine), seconds)
+    return _forecast(data, device, _timed(plan, machine), counted, seconds)
 
 
-def _counting_seconds(data: TrainingData, order: int) -> float:
-    """About how long it takes to build the n-gram model."""
-    if not (order and data.validation.characters):
-        return 0.0
-    characters = min(len(data.training), MAX_COUNTED)
-    sample = evenly_spread_sections(data.training, TIMED_CHARACTERS, SECTIONS)
+def _counting(data: TrainingData, plan: NgramPlan) -> tuple[int, float]:
+    """About how many characters are counted for the n-gram model, and the seconds it takes."""
+    if not (plan.order and data.validation.characters):
+        return 0, 0.0
+    total = len(data.training)
+    sample = data.training[:TIMED_CHARACTERS]
     started = time.monotonic()
-    NgramModel.build(sample, order, len(data.corpus.vocabulary))
-    return (time.monotonic() - started) * characters / len(sample)
+    NgramModel.build(sample, plan.order, len(data.corpus.vocabulary))
+    per_character = (time.monotonic() - started) / len(sample)
+    if plan.seconds is None:
+        return total, total * per_character
+    counted = min(total, int(plan.seconds / per_character))
+    return counted, counted * per_character / (1 - FINISHING_SHARE)
 
 
 def _timed(plan: Plan, machine: Machine) -> Plan:
@@ -113,7 +119,7 @@ def _timed(plan: Plan, machine: Machine) -> Plan:
 
 
 def _forecast(
-    data: TrainingData, device: str, plan: Plan, before: Mapping[str, float]
+    data: TrainingData, device: str, plan: Plan, counted: int, before: Mapping[str, float]
 ) -> Forecast:
     settings, corpus = plan.settings, data.corpus
     step, validation = plan.step or 0.0, plan.validation or 0.0
@@ -127,7 +133,6 @@ def _forecast(
     }
     seconds["all"] = sum(seconds.values())
     ngram = settings.ngram_order if data.validation.characters else 0
-    counted = min(len(data.training), MAX_COUNTED) if ngram else 0
     architecture = network_architecture(settings, len(corpus.vocabulary))
     return Forecast(
         device=device,

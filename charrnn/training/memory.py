@@ -17,7 +17,9 @@ PER_UNIT = 40
 PER_LOGIT = 16
 """Bytes of each entry of (B, T, V): logits, their logarithms, gradients."""
 PER_COUNTED = 60
-"""Bytes of each character that n-grams are counted in."""
+"""Bytes of each character that n-grams are counted in,"""
+MAX_COUNTING = 600 << 20
+"""but not more than this: long texts are counted in blocks."""
 PREDICTING = 250 << 20
 """Bytes of predictions in validations and in the fit of the mixture, which read in blocks."""
 
@@ -35,4 +37,4 @@ def estimate_memory(settings: Settings, architecture: Architecture, counted: int
         PER_UNIT * settings.layers * settings.hidden + PER_LOGIT * architecture.vocabulary_size
     )
     training = PER_PARAMETER * architecture.parameters + max(activations, PREDICTING)
-    return PROGRAM + max(training, PER_COUNTED * counted)
+    return PROGRAM + max(training, min(PER_COUNTED * counted, MAX_COUNTING))
