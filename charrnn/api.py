@@ -5,8 +5,7 @@ Joins vocabulary, model, sampler and scorer; knows nothing of terminals.
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from charrnn.errors import CheckpointError, Parameter, SettingsError, VocabularyError
+from charrnn.inference.arguments import list_of, require_count, seed_or_new, texts_of
 from charrnn.inference.html import ShownAsHeatMap, model_card
 from charrnn.inference.scoring import (
     Score,
@@ -129,7 +129,7 @@ class TrainedModel:
         Raises:
             SettingsError: an argument is out of range, or nothing would end a text.
         """
-        _require_count("num", num)
+        require_count("num", num)
         if length is None and not self._ends(until_eos):
             raise SettingsError(
                 "nothing would end the text; give ", Parameter("length"), " or ",
@@ -196,8 +196,8 @@ class TrainedModel:
         decoding: dict[str, Value],
     ) -> Request:
         if length is not None:
-            _require_count("length", length)
-        return Request(prime, length, self._ends(until_eos), _seed(seed), decoding)
+            require_count("length", length)
+        return Request(prime, length, self._ends(until_eos), seed_or_new(seed), decoding)
 
     def _ends(self, until_eos: bool | None) -> bool:
         return self.checkpoint.lines if until_eos is None else until_eos
@@ -214,13 +214,13 @@ class TrainedModel:
         Raises:
             TypeError: `texts` is a single text, not a list of texts.
         """
-        return score_documents(self.model, self._documents(_texts(texts), eos))
+        return score_documents(self.model, self._documents(texts_of(texts), eos))
 
     def score_characters(
         self, texts: Sequence[str], eos: bool | None = None
     ) -> list[CharacterScores]:
         """The log-probability (nats) of every character of each text; arguments as in `score`."""
-        given = _texts(texts)
+        given = texts_of(texts)
         scores = score_characters(self.model, self._documents(given, eos))
         return [
             CharacterScores((*text, *[""] * (len(values) - len(text))), tuple(values.tolist()))
@@ -259,7 +259,7 @@ class TrainedModel:
             CorpusError: one cannot be read, or the encoding is unknown.
             TypeError: `corpora` is a single name, not a list of names.
         """
-        names = [str(name) for name in _list_of("files", (str, Path), corpora)]
+        names = [str(name) for name in list_of("files", (str, Path), corpora)]
         reading = Reading(self.checkpoint.lines, encoding, errors)
         corpus = load_corpus(names, reading, vocabulary=self.vocabulary)
         return Score.total([evaluate_documents(self.model, part) for part in corpus.parts()])
@@ -275,7 +275,7 @@ class TrainedModel:
 
         `on_progress` is called with the characters that are done and all that are to be done.
         """
-        names = [str(name) for name in _list_of("files", (str, Path), corpora)]
+        names = [str(name) for name in list_of("files", (str, Path), corpora)]
         reading = Reading(self.checkpoint.lines, encoding, errors)
         from charrnn.inference.evaluation import evaluate_corpora
         return evaluate_corpora(self.model, self.checkpoint, names, reading, on_progress)
@@ -283,7 +283,7 @@ class TrainedModel:
     def inspect(self, corpora: Sequence[str | Path], **options: Any) -> Memory:
         """How much of a text the network remembers; options: see `inspect_corpora`."""
         from charrnn.inference.inspection import inspect_corpora
-        return inspect_corpora(self.checkpoint, _list_of("files", (str, Path), corpora), **options)
+        return inspect_corpora(self.checkpoint, list_of("files", (str, Path), corpora), **options)
 
     def training_text(
         self, corpus: str | None = None, encoding: str | None = None, errors: str | None = None
@@ -341,33 +341,3 @@ class TrainedModel:
                 f"{len(unknown)} distinct characters are not in the model's vocabulary ({shown}); "
                 "leave them out"
             )
-
-
-def new_seed() -> int:
-    """A random seed, for when none is given."""
-    return secrets.randbelow(2**32)
-
-
-def _seed(given: int | None) -> int:
-    if given is None:
-        return new_seed()
-    _require_count("seed", given)
-    return given
-
-
-def _require_count(name: str, value: int) -> None:
-    if value < 0:
-        raise SettingsError(Parameter(name), f" must be 0 or more, not {value:,}")
-
-
-def _texts(given: Sequence[str]) -> list[str]:
-    return _list_of("texts", (str,), given)
-
-
-def _list_of(what: str, types: tuple[type, ...], given: Any) -> list[Any]:
-    """`given` as a list; TypeError if it is a single string, as strings are iterable too."""
-    if not isinstance(given, types) and isinstance(given, Iterable):
-        listed = list(given)
-        if all(isinstance(each, types) for each in listed):
-            return listed
-    raise TypeError(f"give a list of {what}, not {given!r:.80}")

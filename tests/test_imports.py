@@ -298,3 +298,11 @@ def test_the_program_is_the_module(run_charrnn: Command) -> None:
     result = run_charrnn("--version")
     assert (result.status, result.err) == (0, "")
     assert result.out.startswith("charrnn, version ")
+
+
+def test_no_module_is_longer_than_350_lines() -> None:
+    lengths = {
+        str(path.relative_to(PACKAGE)): len(path.read_text(encoding="utf-8").splitlines())
+        for path in PACKAGE.rglob("*.py")
+    }
+    assert {name: length for name, length in lengths.items() if length > 350} == {}

@@ -92,9 +92,8 @@ def test_a_new_process_on_such_a_system_starts(prose_model: Trained) -> None:
         "main()\n"
     )
     command = [sys.executable, "-c", program, "evaluate", "-c", str(prose_model.run)]
-    done = subprocess.run(
-        [*command, str(prose_model.corpus)], capture_output=True, text=True, check=False
-    )
+    Path("unseen.txt").write_text(prose(20))
+    done = subprocess.run([*command, "unseen.txt"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "perplexity" in done.stdout
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from charrnn.api import DEFAULT_LENGTH, TrainedModel, new_seed
+from charrnn.api import DEFAULT_LENGTH, TrainedModel
 from charrnn.cli.choice import Choice, choice_options
 from charrnn.cli.command import Command, PathName
 from charrnn.cli.decoding import STRATEGY_OPTIONS, strategy_options
@@ -30,6 +30,7 @@ from charrnn.cli.sample_output import (
 )
 from charrnn.cli.terminal import Output, note
 from charrnn.errors import SettingsError
+from charrnn.inference.arguments import new_seed
 from charrnn.inference.strategies import check_decoding
 from charrnn.text.decoding import decode
 from charrnn.text.reading import Source

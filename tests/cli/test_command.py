@@ -15,11 +15,13 @@ from tests.conftest import Command
 OPTIONS = [
     (name, option, each) for name in COMMANDS for option, each in options_of(name).items()
 ]
-CORPUS_COMMANDS = {"train", "evaluate", "inspect"}
+CORPUS = ["corpus.txt"]
+ARGUMENTS = {"train": CORPUS, "evaluate": CORPUS, "inspect": CORPUS, "export": ["page.html"]}
+"""What a command needs besides options."""
 SINGLE = [
     pytest.param(name, option, id=f"{name} {option}")
     for name, option, each in OPTIONS
-    if not each.is_flag and option != "--config"
+    if not (each.is_flag or each.multiple) and option != "--config"
 ]
 PATHS = [
     pytest.param(name, option, id=f"{name} {option}")
@@ -42,7 +44,7 @@ def test_every_command_is_one_of_ours(name: str) -> None:
 def test_a_single_option_given_twice_is_refused(name: str, option: str) -> None:
     each = options_of(name)[option]
     value = each.type.choices[0] if isinstance(each.type, click.Choice) else "1"
-    corpora = ["corpus.txt"] if name in CORPUS_COMMANDS else []
+    corpora = ARGUMENTS.get(name, [])
     parse(name, *corpora, option, value)
     longest = max(each.opts, key=len)
     for again in each.opts:
@@ -89,7 +91,7 @@ def test_help_is_shown_whatever_else_is_given(charrnn: Command) -> None:
 @pytest.mark.parametrize(("name", "option"), PATHS)
 def test_an_empty_path_is_refused(name: str, option: str) -> None:
     with pytest.raises(click.BadParameter, match="the name is empty"):
-        parse(name, option, "", *(["corpus.txt"] if name in CORPUS_COMMANDS else []))
+        parse(name, option, "", *ARGUMENTS.get(name, []))
 
 
 def test_every_path_is_checked() -> None:
@@ -132,5 +134,5 @@ def test_what_destroys_a_model_is_never_suggested(typed: str, charrnn: Command) 
 
 
 def test_other_options_are_suggested(charrnn: Command) -> None:
-    result = charrnn("train", "corpus.txt", "--layer", "2")
-    assert "No such option '--layer'. Did you mean '--layers'?" in result.err
+    result = charrnn("train", "corpus.txt", "--ngram-ordr", "2")
+    assert "No such option '--ngram-ordr'. Did you mean '--ngram-order'?" in result.err

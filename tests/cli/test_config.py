@@ -33,7 +33,7 @@ def test_the_file_can_be_named_by_a_variable(monkeypatch: pytest.MonkeyPatch) ->
     Path("my.toml").write_text("[sample]\ntemperature = 0.25\nno-ngram = true\nuntil_eos = true\n")
     monkeypatch.setenv("CHARRNN_CONFIG", "my.toml")
     found = given(name="sample")
-    assert (found["temperature"], found["no_ngram"], found["until_eos"]) == (0.25, True, True)
+    assert (found["temperature"], found["no_ngram"], found["until_eos"]) == ((0.25,), True, True)
     assert given(name="score")["no_ngram"] is False
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from charrnn.models.checkpoint import save_checkpoint
+from charrnn.training.settings import Settings
 from tests.conftest import Command
 from tests.faults.support import on_terminal
 from tests.support import Trained, prose, random_checkpoint
@@ -23,7 +24,7 @@ def test_info_says_what_is_in_a_checkpoint(run_charrnn: Command, prose_model: Tr
     assert record["parameters"] == start["parameters"]
     assert record["network"]["cell"] == "lstm"
     assert record["network"]["hidden"] == 32
-    assert record["training"]["settings"] == start["settings"]
+    assert Settings(**record["training"]["settings"]) == Settings(**start["settings"])
     assert record["training"]["flags"] == start["flags"]
     assert record["corpus"]["names"] == [str(prose_model.corpus)]
     assert [entry["step"] for entry in record["history"]] == [100, 200, 300]

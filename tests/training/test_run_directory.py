@@ -12,6 +12,7 @@ import pytest
 
 from charrnn.api import TrainedModel
 from charrnn.errors import TrainingError
+from charrnn.training.data import MAX_VALIDATION
 from charrnn.training.run_directory import REMEDY, holds_validated_model, refuse_foreign_files
 from charrnn.training.settings import Settings
 from charrnn.training.trainer import Trainer
@@ -164,7 +165,9 @@ def test_the_option_that_differs_is_named(
 def test_the_default_minutes_may_be_given_or_not(
     charrnn: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    planned = Settings(hidden=8, layers=1, steps=9, validate_every=9, ngram_order=0)
+    planned = Settings(
+        hidden=8, layers=1, steps=9, validate_every=9, ngram_order=0, validation=MAX_VALIDATION
+    )
     monkeypatch.setattr("charrnn.training.session.choose_settings", lambda *_: planned)
     unfinished(charrnn, monkeypatch)
     assert train(charrnn, "--minutes", "5").status == 0
