@@ -5,9 +5,8 @@ Joins scoring with the reading of corpora; knows nothing of terminals.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from charrnn.inference.scoring import Score, evaluate_collections
 from charrnn.models.checkpoint import Checkpoint
 from charrnn.models.interface import LanguageModel
 from charrnn.text.corpus import Corpus, find_encoded, load_corpus
-from charrnn.text.documents import Ids
+from charrnn.text.documents import Documents, Ids
 from charrnn.text.reading import ERRORS, Reading
 from charrnn.text.vocabulary import EOS, Vocabulary
 
@@ -60,14 +59,34 @@ def evaluate_corpora(
     corpora = [
         load_corpus([name], reading, vocabulary=vocabulary, on_read=on_progress) for name in names
     ]
-    parts = [list(each.parts()) for each in corpora]
-    found = iter(evaluate_collections(model, [*chain.from_iterable(parts)], on_progress))
-    scores = [Score.total([next(found) for _ in each]) for each in parts]
+    scores = _scores(model, corpora, on_progress)
     known = _are_training_text(corpora, checkpoint, reading)
     return [
         Evaluation(name, score, _unknown_in(name, score, reading, vocabulary), trained_on)
         for name, score, trained_on in zip(names, scores, known, strict=True)
     ]
+
+
+def _scores(
+    model: LanguageModel,
+    corpora: Sequence[Corpus],
+    on_progress: Callable[[int, int], None] | None,
+) -> list[Score]:
+    """The score of each corpus; its documents are listed part by part, as they are read."""
+    total = sum(each.predicted_characters for each in corpora)
+    owners: list[int] = []
+
+    def parts() -> Iterator[Documents]:
+        for number, corpus in enumerate(corpora):
+            for part in corpus.parts():
+                owners.append(number)
+                yield part
+
+    report = None if on_progress is None else lambda done: on_progress(done, total)
+    of_corpus: list[list[Score]] = [[] for _ in corpora]
+    for number, score in enumerate(evaluate_collections(model, parts(), report)):
+        of_corpus[owners[number]].append(score)
+    return [Score.total(each) for each in of_corpus]
 
 
 def _are_training_text(

@@ -11,7 +11,7 @@ Axes: B segments in a batch, T positions, D documents, S segments. Logarithms ar
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,16 +138,14 @@ def evaluate_documents(model: LanguageModel, documents: Documents) -> Score:
 
 def evaluate_collections(
     model: LanguageModel,
-    collections: Sequence[Documents],
-    on_progress: Callable[[int, int], None] | None = None,
-) -> list[Score]:
+    collections: Iterable[Documents],
+    on_progress: Callable[[int], None] | None = None,
+) -> Iterator[Score]:
     """The score of each collection of documents; small collections are read in one batch.
 
-    `on_progress` is called with the characters that are done and all that are to be done.
+    `on_progress` is called with the characters that are done.
     """
-    total = sum(each.characters for each in collections)
     done = 0
-    scores: list[Score] = []
     for group in _groups(collections):
         documents = join_documents(group)
         owners = np.repeat(np.arange(len(group)), [len(each.starts) for each in group])
@@ -159,15 +157,12 @@ def evaluate_collections(
             unknown += np.bincount(of[documents.ids[scored.positions] == UNK], None, len(group))
             done += len(scored.values)
             if on_progress is not None:
-                on_progress(done, total)
-        scores += [
-            Score(float(sums[at]), each.characters, int(unknown[at]))
-            for at, each in enumerate(group)
-        ]
-    return scores
+                on_progress(done)
+        for at, each in enumerate(group):
+            yield Score(float(sums[at]), each.characters, int(unknown[at]))
 
 
-def _groups(collections: Sequence[Documents]) -> Iterator[list[Documents]]:
+def _groups(collections: Iterable[Documents]) -> Iterator[list[Documents]]:
     """Neighbours together, as long as their ids are few enough to be copied."""
     group: list[Documents] = []
     size = 0

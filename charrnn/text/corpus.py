@@ -80,6 +80,11 @@ class Corpus:
         """How many characters the corpus has, EOS not counted."""
         return len(self.ids) - self.document_count
 
+    @property
+    def predicted_characters(self) -> int:
+        """How many ids are predicted in all documents."""
+        return len(self.ids) if self.ends is None else self.characters
+
     def documents(self) -> Documents:
         """All documents, to be predicted; EOS is predicted too if lines are documents."""
         if self.ends is None:

@@ -157,3 +157,5 @@ def test_many_lines_come_in_parts(part: int, monkeypatch: pytest.MonkeyPatch) ->
     ]
     assert found == [[*corpus.vocabulary.encode(line).tolist(), 1] for line in lines]
     assert len(list(load("a.txt").parts())) == 1
+    for whole in (corpus, load("a.txt")):
+        assert whole.predicted_characters == whole.documents().characters
