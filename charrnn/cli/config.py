@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from charrnn.errors import SettingsError, suggestion
+from charrnn.storage.files import explain
 
 if TYPE_CHECKING:
     from charrnn.cli.command import Command
@@ -59,7 +60,7 @@ def _read_toml(name: str) -> dict[str, Any]:
         content: dict[str, Any] = toml.loads(Path(name).read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(
-            f"cannot read {name}: {(error.strerror or str(error)).lower()}; name a TOML file"
+            f"cannot read {name}: {explain(error)}; name a TOML file"
         ) from None
     except ValueError as error:  # not UTF-8, or not TOML
         raise SettingsError(f"{name} is not valid TOML: {error}") from None

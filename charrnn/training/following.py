@@ -120,20 +120,18 @@ def leading(group: Group) -> Iterator[None]:
     After an error that may have come in the middle of a step, they would not listen: they leave
     when this process has ended.
     """
-    status = 0
+    status: int | None = None
     try:
         yield
+        status = 0
     except Interrupted as stopped:
         status = stopped.status
         raise
     except CharRNNError:
         status = 1
         raise
-    except BaseException:
-        status = -1
-        raise
     finally:
-        if status >= 0:
+        if status is not None:
             with suppress(LostProcessError):
                 exchange(group, Command.STOP, (status, 0, 0))
 
