@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.api import CharacterScores, TrainedModel
-from charrnn.cli.tables import GAP, TEXT, TEXT_WIDTH, Column, Table
+from charrnn.cli.layout import GAP
+from charrnn.cli.tables import TEXT, TEXT_WIDTH, Column, Table
 from charrnn.cli.terminal import Output, one_line
 from charrnn.inference.scoring import Score
 

@@ -12,10 +12,9 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from charrnn.cli.layout import cut
+from charrnn.cli.layout import GAP, cut
 from charrnn.cli.terminal import Output, one_line
 
-GAP = 2
 TEXT_WIDTH = 16
 """A text has at least so many columns of a terminal."""
 NUMBERS = ".6g"

@@ -12,15 +12,16 @@ from typing import Any
 
 from charrnn.errors import SettingsError
 from charrnn.models.ngram import NgramModel
-from charrnn.text.corpus import load_corpus
 from charrnn.training.clock import Clock
-from charrnn.training.data import TrainingData, prepare_data
+from charrnn.training.data import TrainingData
 from charrnn.training.machine import Machine
 from charrnn.training.memory import estimate_memory
 from charrnn.training.ngram_plan import FINISHING_SHARE, NgramPlan, plan_ngram
-from charrnn.training.plan import Plan, Text, choose_device, closing_seconds, describe, plan_run
+from charrnn.training.plan import Plan, Text, closing_seconds, describe, plan_run
+from charrnn.training.preparation import prepare
+from charrnn.training.processes import Alone
 from charrnn.training.request import TrainingRequest
-from charrnn.training.settings import DEFAULTS, NO_NETWORK
+from charrnn.training.settings import NO_NETWORK
 from charrnn.training.state import network_architecture
 
 TIMED_CHARACTERS = 500_000
@@ -70,12 +71,7 @@ def dry_run(request: TrainingRequest) -> Forecast:
         raise SettingsError("--dry-run plans a network, and --cell none trains none")
     clock = Clock(request.started)
     requested = request.requested
-    corpus = load_corpus(
-        request.corpora, request.reading, requested.get("min_count", DEFAULTS.min_count)
-    )
-    seed = requested.get("seed", DEFAULTS.seed)
-    data = prepare_data(corpus, requested.get("validation"), seed)
-    device = choose_device(request.device)
+    data, device = prepare(request, Alone(), lambda event: None)
     reading = clock.elapsed()
     ngram = plan_ngram(
         len(data.training), requested.get("ngram_order"), request.budget.minutes
