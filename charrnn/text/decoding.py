@@ -83,8 +83,8 @@ def _decode(
         offset = end - len(error.object) + error.start
         raise CorpusError(
             f"{name} is not {encoding} text: byte {error.object[error.start]:#04x} at "
-            f"offset {offset:,} ({error.reason}); convert it to UTF-8, or name its --encoding "
-            "(train, evaluate), for example latin-1 or cp1252, or give --errors replace"
+            f"offset {offset:,} ({error.reason}); convert it to UTF-8, or name its --encoding, "
+            "for example latin-1 or cp1252, or give --errors replace"
         ) from None
     except UnicodeError as error:
         raise CorpusError(
