@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from charrnn.errors import CheckpointError, Parameter, SettingsError, VocabularyError
-from charrnn.inference.arguments import list_of, require_count, seed_or_new, texts_of
+from charrnn.inference.arguments import (
+    DEFAULT_LENGTH,
+    list_of,
+    require_count,
+    seed_or_new,
+    texts_of,
+)
 from charrnn.inference.html import ShownAsHeatMap, model_card
 from charrnn.inference.scoring import (
     Score,
@@ -38,7 +44,6 @@ if TYPE_CHECKING:
     from charrnn.inference.inspection import Memory
     from charrnn.inference.novelty import Novelty
 
-DEFAULT_LENGTH = 500
 
 
 @dataclass(frozen=True)

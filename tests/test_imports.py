@@ -9,10 +9,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from charrnn.cli.completion import VARIABLE
+from charrnn.cli.main import COMMANDS
 from tests.conftest import Command
 from tests.support import REPOSITORY, Trained
 
@@ -231,8 +234,19 @@ def test_nothing_can_run_what_a_file_says(name: str) -> None:
 
 def imported_by(arguments: list[str], stdin: bytes = b"") -> set[str]:
     """All modules that a command has imported when it ends."""
+    return modules_of("-m", "charrnn", *arguments, stdin=stdin)
+
+
+@cache
+def of_click() -> set[str]:
+    """All modules that click itself imports."""
+    return modules_of("-c", "import click, click._textwrap, click.shell_completion")
+
+
+def modules_of(*arguments: str, stdin: bytes = b"") -> set[str]:
+    """All modules that a Python process has imported when it ends."""
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "charrnn", *arguments],
+        [sys.executable, "-X", "importtime", *arguments],
         input=stdin,
         capture_output=True,
         check=False,
@@ -243,17 +257,34 @@ def imported_by(arguments: list[str], stdin: bytes = b"") -> set[str]:
     return {line.split("|")[2].strip() for line in lines if line.startswith("import time:")}
 
 
+HEAVY = ("numpy.", "torch", "rich", "safetensors", "filelock", "logging", "charrnn.api")
+"""What help and completion do without. NumPy itself is there, to be imported when it is used."""
+AT_MOST = 70
+"""Modules that help and completion import besides those of click alone."""
+
+
+def check_light(found: set[str]) -> None:
+    """Assert that a command imports click and little else."""
+    assert "click" in found
+    assert not {name for name in found if name.startswith(HEAVY)}
+    assert len(found - of_click()) <= AT_MOST, sorted(found - of_click())
+
+
 @pytest.mark.parametrize(
-    "arguments",
-    [["--help"], ["--version"], ["train", "--help"], ["sample", "--help"], ["score", "--help"]],
-    ids=" ".join,
+    "arguments", [["--help"], ["--version"], *([name, "--help"] for name in COMMANDS)], ids=" ".join
 )
 def test_help_imports_next_to_nothing(arguments: list[str]) -> None:
-    found = imported_by(arguments)
-    assert "click" in found
-    assert not found & {"torch", "rich"}
-    if arguments[0].startswith("-"):
-        assert not found & {"numpy", "safetensors", "charrnn.api"}
+    check_light(imported_by(arguments))
+
+
+@pytest.mark.parametrize("line", ["charrnn sample --te", "charrnn train --cell ", "charrnn info x"])
+def test_completion_imports_next_to_nothing(
+    line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", line)
+    monkeypatch.setenv("COMP_CWORD", str(line.count(" ")))
+    check_light(imported_by([]))
 
 
 @pytest.mark.parametrize(
@@ -279,7 +310,7 @@ def test_inference_imports_neither_torch_nor_rich(
     monkeypatch.setenv("CHARRNN_CHECKPOINT", str(prose_model.run))
     arguments = [str(prose_model.corpus) if each == "CORPUS" else each for each in arguments]
     found = imported_by(arguments, b"a dog\n")
-    assert "numpy" in found
+    assert "numpy.linalg" in found
     assert not found & {"torch", "rich", "charrnn.models.torch_rnn"}
     assert not found & {"charrnn.cli.progress", "charrnn.cli.heat_map"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,7 +13,9 @@ from charrnn.cli.layout import Column, table
 from charrnn.cli.options import json_option
 from charrnn.cli.terminal import Output, note, one_line, terminal_width
 from charrnn.storage.places import cache_directory
-from charrnn.text.cache import Entry, clear_cache, list_cache
+
+if TYPE_CHECKING:
+    from charrnn.text.cache import Entry
 
 KEYS = ("corpus", "part", "bytes", "used", "file")
 """Columns where stdout is not a terminal."""
@@ -33,6 +35,8 @@ def command(corpora: tuple[str, ...], clear: bool, as_json: bool) -> None:
     Each entry is of the CORPUS as it was named when it was read. What is removed is encoded again
     when it is needed.
     """
+    from charrnn.text.cache import clear_cache, list_cache
+
     output = Output()
     entries = [each for each in list_cache() if not corpora or each.corpus in corpora]
     if clear:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from charrnn.api import TrainedModel
 from charrnn.cli.command import PathName
 from charrnn.cli.terminal import note
 from charrnn.errors import CharRNNError, SettingsError
 from charrnn.inference.filters import Filters, draw_texts, pattern
-from charrnn.inference.texts import SAMPLES_AT_ONCE, Sample
-from charrnn.text.documents import Ids
 from charrnn.text.reading import ERRORS
+
+if TYPE_CHECKING:
+    from charrnn.api import TrainedModel
+    from charrnn.inference.texts import Sample
+    from charrnn.text.documents import Ids
 
 TRIES_PER_TEXT = 100
 
@@ -158,6 +160,8 @@ class Choice:
         filters: Filters,
         beam: int,
     ) -> Iterator[Sample]:
+        from charrnn.inference.texts import SAMPLES_AT_ONCE
+
         tries = min(self.tries or TRIES_PER_TEXT * num, beam or 2**63)
         count = 0
         if num:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from charrnn.api import TrainedModel
 from charrnn.cli.bar import DelayedBar
 from charrnn.cli.command import Command, PathName
 from charrnn.cli.options import (
@@ -22,8 +21,11 @@ from charrnn.cli.options import (
 from charrnn.cli.score_output import CHECKPOINT, FIGURE_COLUMNS, WIDEST_NAME, short_names
 from charrnn.cli.tables import Column, Table
 from charrnn.cli.terminal import Output, note
-from charrnn.inference.evaluation import Evaluation
-from charrnn.inference.scoring import Score
+
+if TYPE_CHECKING:
+    from charrnn.api import TrainedModel
+    from charrnn.inference.evaluation import Evaluation
+    from charrnn.inference.scoring import Score
 
 TOTAL = "total"
 COLUMNS = (
@@ -62,6 +64,8 @@ def command(
     The text is read as in training: lines as documents if a model was trained with --lines. There
     is a row for each CORPUS and a total; with several -c, for each model.
     """
+    from charrnn.inference.scoring import Score
+
     output = Output()
     models = open_models(checkpoint, device, no_ngram)
     names = short_names([model.path for model in models])

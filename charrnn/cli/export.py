@@ -11,8 +11,7 @@ from charrnn.cli.command import Command, PathName
 from charrnn.cli.options import checkpoint_option, json_option
 from charrnn.cli.terminal import Output, note
 from charrnn.export.kinds import KINDS, export, kind_of
-from charrnn.export.smaller import Reduction
-from charrnn.models.checkpoint import load_checkpoint
+from charrnn.export.reduction import Reduction
 from charrnn.storage.runs import find_checkpoint
 
 DEFAULTS = {field.name: field.default for field in fields(Reduction)}
@@ -80,6 +79,8 @@ def command(
     as_json: bool,
 ) -> None:
     """Write a trained model to a file."""
+    from charrnn.models.checkpoint import load_checkpoint
+
     path = Path(output)
     kind_of(path)  # refuse an unknown suffix before anything is read
     reduction = Reduction(half, max_ngrams, no_ngram, without_history)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,9 +12,11 @@ from charrnn.cli.command import Command, RunName
 from charrnn.cli.options import checkpoint_option, json_option
 from charrnn.cli.terminal import Output, one_line, terminal_width
 from charrnn.errors import SettingsError
-from charrnn.models.checkpoint import Checkpoint, load_checkpoint
-from charrnn.models.ngram import NgramSource
 from charrnn.storage.runs import find_checkpoint
+
+if TYPE_CHECKING:
+    from charrnn.models.checkpoint import Checkpoint
+    from charrnn.models.ngram import NgramSource
 
 
 @click.command(
@@ -32,6 +34,8 @@ def command(path: str | None, checkpoint: str | None, as_json: bool) -> None:
     """Show what is in a checkpoint: RUN, or the one given with --checkpoint."""
     if path is not None and checkpoint is not None:
         raise SettingsError("give RUN or --checkpoint, not both")
+    from charrnn.models.checkpoint import load_checkpoint
+
     output = Output()
     found = find_checkpoint(path or checkpoint)
     loaded = load_checkpoint(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,7 +12,9 @@ from charrnn.cli.command import Command, PathName
 from charrnn.cli.layout import Column, table
 from charrnn.cli.options import checkpoint_option, encoding_options, json_option, open_model
 from charrnn.cli.terminal import Output, terminal_width
-from charrnn.inference.inspection import Memory, inspect_corpora
+
+if TYPE_CHECKING:
+    from charrnn.inference.inspection import Memory
 
 WIDEST_BAR = 40
 """Columns."""
@@ -60,6 +63,8 @@ def command(
     2, 4, ..., 1,024 characters are read. Then how far back the gradient reaches, with which it was
     trained: the norm of d loss(t) / d hidden(t - k), for k up to 200. The n-gram model is left out.
     """
+    from charrnn.inference.inspection import inspect_corpora
+
     output = Output()
     model = open_model(checkpoint, "cpu", no_ngram=False)
     memory = inspect_corpora(

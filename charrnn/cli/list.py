@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,7 +15,9 @@ from charrnn.cli.options import json_option
 from charrnn.cli.terminal import Output, note, one_line, terminal_width
 from charrnn.errors import CheckpointError
 from charrnn.storage.runs import RUNS, find_checkpoint, known_runs
-from charrnn.storage.summaries import RunSummary, summarise
+
+if TYPE_CHECKING:
+    from charrnn.storage.summaries import RunSummary
 
 KEYS = (
     *("checkpoint", "state", "default", "saved", "corpus", "seconds", "bytes"),
@@ -31,6 +33,8 @@ def command(as_json: bool) -> None:
 
     The default, which the other commands use without -c, is marked with a star.
     """
+    from charrnn.storage.summaries import summarise
+
     output = Output()
     runs = [found for run in known_runs() if (found := summarise(run)) is not None]
     default = _default()

@@ -59,13 +59,9 @@ class Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a command; for completion its outline, as its module may import NumPy."""
+        """Import a command, if there is one of this name."""
         if cmd_name not in COMMANDS:
             return None
-        if ctx.resilient_parsing:
-            from charrnn.cli.outline import outlined
-
-            return outlined(cmd_name, list(COMMANDS))
         command: click.Command = importlib.import_module(f"charrnn.cli.{cmd_name}").command
         return command
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from charrnn.api import TrainedModel
 from charrnn.cli.command import RunName
 from charrnn.cli.terminal import note
 from charrnn.errors import VocabularyError
 from charrnn.platform import keep_freed_memory
 from charrnn.text.reading import ERRORS
+
+if TYPE_CHECKING:
+    from charrnn.api import TrainedModel
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -96,6 +98,8 @@ def ngram_option(function: Command) -> Command:
 
 def open_model(checkpoint: str | None, device: str, no_ngram: bool) -> TrainedModel:
     """Open the model; name it on stderr if the user did not."""
+    from charrnn.api import TrainedModel  # imports NumPy, which help does without
+
     keep_freed_memory()
     model = TrainedModel.open(checkpoint, device, not no_ngram)
     if checkpoint is None:

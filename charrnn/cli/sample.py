@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from charrnn.api import DEFAULT_LENGTH, TrainedModel
 from charrnn.cli.choice import Choice, choice_options
 from charrnn.cli.command import Command, PathName
 from charrnn.cli.decoding import STRATEGY_OPTIONS, strategy_options
@@ -30,10 +29,13 @@ from charrnn.cli.sample_output import (
 )
 from charrnn.cli.terminal import Output, note
 from charrnn.errors import SettingsError
-from charrnn.inference.arguments import new_seed
+from charrnn.inference.arguments import DEFAULT_LENGTH, new_seed
 from charrnn.inference.strategies import check_decoding
 from charrnn.text.decoding import decode
 from charrnn.text.reading import Source
+
+if TYPE_CHECKING:
+    from charrnn.api import TrainedModel
 
 GROUPS = {
     "What to write": ("checkpoint", "prime", "prime-file", "length", "until-eos", "num", "seed"),

@@ -6,20 +6,22 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import zip_longest
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from charrnn.api import TrainedModel
 from charrnn.cli.columns import BETWEEN, in_columns
 from charrnn.cli.decoding import Characters
 from charrnn.cli.options import json_option
 from charrnn.cli.tables import TEXT, Column, Table
 from charrnn.cli.terminal import Output, note
 from charrnn.errors import SettingsError
-from charrnn.inference.novelty import Novelty
-from charrnn.inference.texts import Sample
-from charrnn.text.documents import Ids
+
+if TYPE_CHECKING:
+    from charrnn.api import TrainedModel
+    from charrnn.inference.novelty import Novelty
+    from charrnn.inference.texts import Sample
+    from charrnn.text.documents import Ids
 
 COLUMNS = (
     Column("log_probability", "log p", 10, ".2f", 1),

@@ -6,13 +6,15 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from charrnn.api import CharacterScores, TrainedModel
 from charrnn.cli.layout import GAP
 from charrnn.cli.tables import TEXT, TEXT_WIDTH, Column, Table
 from charrnn.cli.terminal import Output, one_line
-from charrnn.inference.scoring import Score
+
+if TYPE_CHECKING:
+    from charrnn.api import CharacterScores, TrainedModel
+    from charrnn.inference.scoring import Score
 
 FIGURE_COLUMNS = (
     Column("log_probability", "log p", 10, ".2f", 5),

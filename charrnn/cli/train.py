@@ -19,7 +19,6 @@ from charrnn.models.cells import CELLS
 from charrnn.platform import exit_on_signal, keep_freed_memory, wait_without_spinning
 from charrnn.storage.places import cache_directory
 from charrnn.storage.runs import RUNS
-from charrnn.text.cache import NOTICED, cache_size
 from charrnn.text.reading import Reading
 from charrnn.training.events import NAMES, OnEvent
 from charrnn.training.events import as_json as as_json_object
@@ -219,6 +218,8 @@ def command(
 @contextmanager
 def _noting_a_large_cache(quiet: bool) -> Iterator[None]:
     """Say so if the run adds to a cache that takes more than NOTICED bytes."""
+    from charrnn.text.cache import NOTICED, cache_size
+
     before = cache_size()
     try:
         yield

@@ -1,17 +1,20 @@
-"""The kinds of file that a model can be exported as, by their suffix."""
+"""The kinds of file that a model can be exported as, by their suffix.
+
+What writes them is imported when it is called: help needs the descriptions alone.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from charrnn.errors import Parameter, SettingsError
-from charrnn.export.card import write_card
-from charrnn.export.onnx_file import write_onnx
-from charrnn.export.smaller import Reduction, reduce_checkpoint
-from charrnn.export.web_page import write_page
-from charrnn.models.checkpoint import Checkpoint, save_checkpoint
+
+if TYPE_CHECKING:
+    from charrnn.export.reduction import Reduction
+    from charrnn.models.checkpoint import Checkpoint
 
 CARD = ".md"
 
@@ -29,10 +32,28 @@ class Kind:
     write: Callable[[Path, Checkpoint], None]
 
 
+def _write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    from charrnn.models.checkpoint import save_checkpoint
+
+    save_checkpoint(path, checkpoint)
+
+
+def _write_page(path: Path, checkpoint: Checkpoint) -> None:
+    from charrnn.export.web_page import write_page
+
+    write_page(path, checkpoint)
+
+
+def _write_onnx(path: Path, checkpoint: Checkpoint) -> None:
+    from charrnn.export.onnx_file import write_onnx
+
+    write_onnx(path, checkpoint)
+
+
 KINDS: dict[str, Kind] = {
-    ".safetensors": Kind("a checkpoint, for every command of charrnn", save_checkpoint),
-    ".html": Kind("one web page that writes and reads text, offline", write_page),
-    ".onnx": Kind("the network alone, for ONNX (pip install 'charrnn[onnx]')", write_onnx),
+    ".safetensors": Kind("a checkpoint, for every command of charrnn", _write_checkpoint),
+    ".html": Kind("one web page that writes and reads text, offline", _write_page),
+    ".onnx": Kind("the network alone, for ONNX (pip install 'charrnn[onnx]')", _write_onnx),
 }
 
 
@@ -73,6 +94,9 @@ def export(
         CheckpointError: a weight is too large for float16.
         OutputError: the file cannot be written; an older one is intact.
     """
+    from charrnn.export.card import write_card
+    from charrnn.export.smaller import reduce_checkpoint
+
     kind = kind_of(output)
     files = [output, output.with_suffix(CARD)] if with_card else [output]
     for path in files:

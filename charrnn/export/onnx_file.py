@@ -41,7 +41,7 @@ OPERATORS: dict[str, tuple[str, dict[str, Any]]] = {
     "lstm": ("LSTM", {}),
     "gru": ("GRU", {"linear_before_reset": 1}),  # the reset gate applies after the product
     "rnn": ("RNN", {}),
-    "rnn-relu": ("RNN", {"activations": ["Relu"], "clip": float(CEILING)}),
+    "rnn-relu": ("RNN", {"activations": ["Relu"], "clip": CEILING}),
 }
 
 

@@ -5,40 +5,15 @@ Knows nothing of the form in which it is given to others.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from charrnn.errors import Parameter, SettingsError
+from charrnn.export.reduction import Reduction
 from charrnn.models.checkpoint import FLOAT16_LIMIT, Checkpoint, require_finite
 from charrnn.models.ngram_reduction import reduce_ngrams
 from charrnn.models.ngram_tables import NgramTables
-
-
-@dataclass(frozen=True)
-class Reduction:
-    """What to leave out of a checkpoint.
-
-    Attributes:
-        half: round the network's weights to float16.
-        max_ngrams: keep at most this many n-grams, the rarest are dropped; None: all.
-        no_ngram: leave out the n-gram model.
-        without_history: leave out the history of the training run.
-
-    Raises:
-        SettingsError: two of them contradict each other.
-    """
-
-    half: bool = False
-    max_ngrams: int | None = None
-    no_ngram: bool = False
-    without_history: bool = False
-
-    def __post_init__(self) -> None:
-        if self.no_ngram and self.max_ngrams is not None:
-            raise SettingsError(
-                "give ", Parameter("no_ngram"), " or ", Parameter("max_ngrams"), ", not both"
-            )
 
 
 def reduce_checkpoint(checkpoint: Checkpoint, reduction: Reduction) -> Checkpoint:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from charrnn.errors import Parameter, SettingsError
 
+DEFAULT_LENGTH = 500
+"""Characters of a text that nothing else ends."""
+
 
 def new_seed() -> int:
     """A random seed, for when none is given."""
-    return secrets.randbelow(2**32)
+    return int.from_bytes(os.urandom(4), "little")
 
 
 def seed_or_new(given: int | None) -> int:

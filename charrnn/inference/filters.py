@@ -8,9 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from charrnn.errors import Parameter, SettingsError
-from charrnn.inference.texts import SAMPLES_AT_ONCE, Sample
+
+if TYPE_CHECKING:
+    from charrnn.inference.texts import Sample
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def pattern(name: str, expression: str | None) -> re.Pattern[str] | None:
 
 
 def draw_texts(
-    draw: Callable[[range], Iterator[Sample]], tries: int, at_once: int = SAMPLES_AT_ONCE
+    draw: Callable[[range], Iterator[Sample]], tries: int, at_once: int
 ) -> Iterator[Sample]:
     """The texts number 0 to `tries` - 1, drawn `at_once` at a time and only if they are needed."""
     for begin in range(0, tries, at_once):

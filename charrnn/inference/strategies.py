@@ -12,17 +12,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
+from charrnn.arrays import Array, np
 from charrnn.errors import Parameter, SettingsError
 from charrnn.text.vocabulary import EOS
 
-Weights: TypeAlias = npt.NDArray[np.float64]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+Weights: TypeAlias = "npt.NDArray[np.float64]"
 """Logarithms of unnormalised probabilities (B, V); minus infinity for excluded characters."""
-Ids: TypeAlias = npt.NDArray[Any]
+Ids: TypeAlias = Array
 Value: TypeAlias = float | int | bool | str | Sequence[str]
 """A number, a flag, a set of characters, or several texts."""
 Decoding: TypeAlias = Mapping[str, Value]

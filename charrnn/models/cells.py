@@ -13,15 +13,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TypeAlias
 
-import numpy as np
+from charrnn.arrays import Floats, np
 
-from charrnn.arrays import Floats
-
-CellState: TypeAlias = tuple[Floats, ...]
+CellState: TypeAlias = "tuple[Floats, ...]"
 """Arrays (B, H); the first is the hidden state, which is also the cell's output."""
 
-HALF = np.float32(0.5)
-CEILING = np.float32(1e15)
+CEILING = 999_999_986_991_104.0  # 1e15 in float32
 """Of a hidden state that nothing else bounds: with the largest weights that a file may have
 (`checkpoint.MAX_WEIGHT`), the matrix products of an exploding network stay finite."""
 
@@ -59,8 +56,8 @@ class Cell:
 
 def _logistic(gates: Floats) -> Floats:
     """From tanh(x / 2) to sigmoid(x), in place."""
-    gates *= HALF
-    gates += HALF
+    gates *= 0.5
+    gates += 0.5
     return gates
 
 

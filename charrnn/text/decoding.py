@@ -9,15 +9,16 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
+from charrnn.arrays import np
 from charrnn.errors import CorpusError
 from charrnn.text.vocabulary import code_points
 
-Codes: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+Codes: TypeAlias = "npt.NDArray[np.unsignedinteger[Any]]"
 """Code points (T,), as uint8, uint16 or uint32."""
 
 CARRIAGE_RETURN, NEWLINE = 0x0D, 0x0A

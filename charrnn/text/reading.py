@@ -18,9 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
-
 from charrnn import platform
+from charrnn.arrays import np
 from charrnn.errors import CorpusError
 from charrnn.storage.files import explain
 from charrnn.text.decoding import NEWLINE, Codes, decode, decode_codes, ended_lines

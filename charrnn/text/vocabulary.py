@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
+from charrnn.arrays import np
 from charrnn.errors import VocabularyError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 UNK = 0
 EOS = 1
@@ -23,7 +24,7 @@ MAX_CHARACTERS = 65_534
 """With UNK and EOS an id fits 16 bits, and the output layer stays small enough."""
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
-CodePoints = npt.NDArray[np.uint32]
+CodePoints: TypeAlias = "npt.NDArray[np.uint32]"
 
 
 @dataclass(frozen=True)

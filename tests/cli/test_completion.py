@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -10,7 +9,6 @@ import pytest
 
 from charrnn.cli.completion import SHELLS, VARIABLE
 from charrnn.cli.main import COMMANDS
-from charrnn.storage.places import cache_directory
 from tests.cli.support import options_of
 from tests.conftest import Command
 from tests.support import run_process
@@ -57,25 +55,6 @@ def test_choices_runs_and_files_are_completed() -> None:
 def test_what_is_unknown_is_no_error() -> None:
     assert run_process(env={VARIABLE: "tcsh_complete"}).status == 1
     assert "Traceback" not in completions("charrnn nonsense ")
-
-
-def test_completion_imports_next_to_nothing() -> None:
-    assert completions("charrnn sample --te").strip() == "plain,--temperature"  # makes the outline
-    env = {VARIABLE: "bash_complete", "COMP_WORDS": "charrnn sample -c x", "COMP_CWORD": "3"}
-    err = run_process(env=env, python=("-X", "importtime")).err
-    found = {line.split("|")[-1].strip() for line in err.splitlines()}
-    assert "click" in found
-    assert not found & {"numpy", "torch", "rich", "safetensors", "charrnn.api"}
-
-
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"stamp": 1}', "old"])
-def test_an_outline_that_does_not_fit_is_made_again(content: str) -> None:
-    expected = words("charrnn score --")
-    path = cache_directory() / "commands.json"
-    if content == "old":
-        content = json.dumps({**json.loads(path.read_text()), "stamp": "old", "commands": {}})
-    path.write_text(content)
-    assert words("charrnn score --") == expected
 
 
 @pytest.mark.parametrize("shell", SHELLS)

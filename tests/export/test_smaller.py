@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from charrnn.errors import CheckpointError, SettingsError
-from charrnn.export.smaller import Reduction, reduce_checkpoint
+from charrnn.export.reduction import Reduction
+from charrnn.export.smaller import reduce_checkpoint
 from charrnn.export.web_page import page
 from charrnn.models.cells import CELLS
 from charrnn.models.checkpoint import Checkpoint
