@@ -18,6 +18,22 @@ class Parameter(str):
         """The name as an option of the command line."""
         return "--" + self.replace("_", "-")
 
+    @property
+    def argument(self) -> str:
+        """The name as an argument in Python."""
+        return str.__str__(self)
+
+
+class Flag(Parameter):
+    """The name of a parameter that is switched on: `fresh=True` in Python, `--fresh`."""
+
+    __slots__ = ()
+
+    @property
+    def argument(self) -> str:
+        """How the parameter is switched on in Python."""
+        return f"{super().argument}=True"
+
 
 class CharRNNError(Exception):
     """Base of every error that a user can fix; the command line shows it in one line.
@@ -31,7 +47,9 @@ class CharRNNError(Exception):
         self.parts = parts
 
     def __str__(self) -> str:
-        return "".join(self.parts)
+        return "".join(
+            part.argument if isinstance(part, Parameter) else part for part in self.parts
+        )
 
     def for_command_line(self) -> str:
         """The message with parameters as options."""

@@ -27,8 +27,9 @@ def load_model(
     if checkpoint.architecture is None:
         if checkpoint.ngram is None or not use_ngram:
             raise SettingsError(
-                "this model has no network, only an n-gram model; leave out --no-ngram "
-                "(in Python: use_ngram=True)"
+                "this model has no network, only an n-gram model; leave out ",
+                Parameter("no_ngram"),
+                " (in Python: use_ngram=True)",
             )
         return NgramModel(checkpoint.ngram)
     network = _load_network(checkpoint, checkpoint.architecture, device)

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from charrnn import platform
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, Parameter
 
 TEMPORARY_SUFFIX = ".partial"
 TEMPORARY = re.compile(r"(\.old)?\.(?P<target>.+)\.[0-9a-f]+" + re.escape(TEMPORARY_SUFFIX))
@@ -111,7 +111,8 @@ def make_directory(directory: Path) -> None:
             pass
     except OSError as error:
         raise OutputError(
-            f"cannot write to {directory}: {explain(error)}; choose another place with --output"
+            f"cannot write to {directory}: {explain(error)}; choose another place with ",
+            Parameter("output"),
         ) from error
 
 
@@ -167,7 +168,8 @@ def exclusive(directory: Path) -> Iterator[None]:
     except Timeout:
         raise OutputError(
             f"{directory} is in use by another training run (process {_holder(path)}); "
-            "wait for it, or choose another --output"
+            "wait for it, or choose another ",
+            Parameter("output"),
         ) from None
     except OSError as error:
         raise OutputError(f"cannot lock {directory}: {explain(error)}") from error

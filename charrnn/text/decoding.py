@@ -12,7 +12,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from charrnn.arrays import np
-from charrnn.errors import CorpusError
+from charrnn.errors import CorpusError, Parameter
 from charrnn.text.vocabulary import code_points
 
 if TYPE_CHECKING:
@@ -84,12 +84,15 @@ def _decode(
         offset = end - len(error.object) + error.start
         raise CorpusError(
             f"{name} is not {encoding} text: byte {error.object[error.start]:#04x} at "
-            f"offset {offset:,} ({error.reason}); convert it to UTF-8, or name its --encoding, "
-            "for example latin-1 or cp1252, or give --errors replace"
+            f"offset {offset:,} ({error.reason}); convert it to UTF-8, or name its ",
+            Parameter("encoding"),
+            ", for example latin-1 or cp1252, or give ",
+            Parameter("errors"),
+            " replace",
         ) from None
     except UnicodeError as error:
         raise CorpusError(
-            f"{name} is not {encoding} text ({error}); name its --encoding"
+            f"{name} is not {encoding} text ({error}); name its ", Parameter("encoding")
         ) from None
 
 

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from charrnn.arrays import np
-from charrnn.errors import VocabularyError
+from charrnn.errors import Parameter, VocabularyError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -42,7 +42,8 @@ class Vocabulary:
         if not 1 <= len(self.code_points) <= MAX_CHARACTERS:
             raise VocabularyError(
                 f"a vocabulary has 1 to {MAX_CHARACTERS:,} characters, not "
-                f"{len(self.code_points):,}; rare ones can be dropped with --min-count"
+                f"{len(self.code_points):,}; rare ones can be dropped with ",
+                Parameter("min_count"),
             )
         previous = -1
         for point in self.code_points:
@@ -146,16 +147,17 @@ def vocabulary_of_counts(counts: npt.NDArray[np.int64], min_count: int) -> Vocab
     points: Sequence[int] = np.flatnonzero(counts >= min_count).tolist()
     if not points:
         raise VocabularyError(
-            f"no character occurs {min_count} times in this corpus; lower --min-count"
+            f"no character occurs {min_count} times in this corpus; lower ", Parameter("min_count")
         )
     if len(points) > MAX_CHARACTERS:
         enough = int(np.sort(counts)[-MAX_CHARACTERS - 1]) + 1
-        remedy = f"drop rare ones with --min-count {enough}"
+        remedy = ("drop rare ones with ", Parameter("min_count"), f" {enough}")
         if counts.max() < enough:
-            remedy = "all are equally rare, so that no --min-count chooses among them"
+            remedy = ("all are equally rare, so that no ", Parameter("min_count"), " parts them")
         raise VocabularyError(
             f"{len(points):,} distinct characters are more than the {MAX_CHARACTERS:,} "
-            f"supported; {remedy}"
+            "supported; ",
+            *remedy,
         )
     return Vocabulary(tuple(points))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import time
 from collections.abc import Mapping
@@ -10,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from charrnn.errors import CharRNNError, SettingsError, suggestion
+from charrnn.errors import SettingsError, suggestion
 from charrnn.platform import EXIT_STATUS, keep_freed_memory, wait_without_spinning
 from charrnn.storage.runs import RUNS
 from charrnn.text.reading import Reading
@@ -18,9 +17,6 @@ from charrnn.training.events import OnEvent
 from charrnn.training.request import DEFAULT_MINUTES, Budget, TrainingRequest
 from charrnn.training.settings import Settings
 from charrnn.training.signals import Interrupted
-
-OPTION = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
-FLAGS = ("fresh", "lines")
 
 
 def train_from_python(
@@ -69,19 +65,7 @@ def train_from_python(
         if interruption.status == EXIT_STATUS[signal.SIGINT]:
             raise KeyboardInterrupt(interruption.summary) from None
         raise SystemExit(interruption.status) from None
-    except CharRNNError as error:
-        raise type(error)(in_python(str(error))) from error
     return request.output
-
-
-def in_python(message: str) -> str:
-    """A message of the command line, with arguments in place of options."""
-    return OPTION.sub(_as_argument, message)
-
-
-def _as_argument(option: re.Match[str]) -> str:
-    name = option[1].replace("-", "_")
-    return f"{name}=True" if name in FLAGS else name
 
 
 def _refuse_unknown(settings: Mapping[str, Any]) -> None:

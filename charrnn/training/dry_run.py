@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from charrnn.errors import SettingsError
+from charrnn.errors import Parameter, SettingsError
 from charrnn.models.ngram import NgramModel
 from charrnn.training.clock import Clock
 from charrnn.training.data import TrainingData
@@ -68,7 +68,9 @@ def dry_run(request: TrainingRequest) -> Forecast:
         CharRNNError: the request or the corpus does not allow it.
     """
     if request.requested.get("cell") == NO_NETWORK:
-        raise SettingsError("--dry-run plans a network, and --cell none trains none")
+        raise SettingsError(
+            Parameter("dry_run"), " plans a network, and ", Parameter("cell"), " none trains none"
+        )
     clock = Clock(request.started)
     requested = request.requested
     data, device = prepare(request, Alone(), lambda event: None)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from charrnn.errors import CharRNNError, SettingsError
+from charrnn.errors import CharRNNError, Parameter, SettingsError
 from charrnn.inference.scoring import evaluate_documents
 from charrnn.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from charrnn.models.ngram import NgramModel
@@ -206,7 +206,11 @@ def train_ngram_alone(context: Context) -> None:
     requested = {"ngram_order": plan.order, **request.requested}
     settings = replace(DEFAULTS, **{"validation": data.held_out, **requested})
     if not settings.ngram_order:
-        raise SettingsError("--cell none trains an n-gram model alone; give it an --ngram-order")
+        raise SettingsError(
+            Parameter("cell"),
+            " none trains an n-gram model alone; give it an ",
+            Parameter("ngram_order"),
+        )
     emit(StartEvent(**context.start_facts(settings), steps=0, device="cpu"))
     with _interruptible() as stop:
         found = _count(context, plan, stop.check)

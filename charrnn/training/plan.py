@@ -48,10 +48,15 @@ def choose_device(wanted: str) -> str:
     """
     available = torch.cuda.is_available()
     if wanted == "cuda" and not available:
-        raise SettingsError("--device cuda: torch finds no GPU here; use --device cpu")
+        raise _no_device("cuda", "GPU")
     if wanted == "mps" and not torch.backends.mps.is_available():
-        raise SettingsError("--device mps: torch finds no Apple GPU here; use --device cpu")
+        raise _no_device("mps", "Apple GPU")
     return "cuda" if wanted == "auto" and available else wanted.replace("auto", "cpu")
+
+
+def _no_device(wanted: str, kind: str) -> SettingsError:
+    name = Parameter("device")
+    return SettingsError(name, f" {wanted}: torch finds no {kind} here; use ", name, " cpu")
 
 
 class Speeds(Protocol):

@@ -21,7 +21,7 @@ from torch import Tensor, distributed
 from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
-from charrnn.errors import CharRNNError, SettingsError, TrainingError
+from charrnn.errors import CharRNNError, Parameter, SettingsError, TrainingError
 from charrnn.training.signals import Dismissed
 
 TIMEOUT = timedelta(minutes=30)
@@ -238,7 +238,9 @@ def _take_gpu(local_rank: int) -> None:
     if local_rank >= found:
         raise SettingsError(
             f"there are {found} GPUs for more processes; start {found} on this machine "
-            "(--nproc-per-node), or train with --device cpu"
+            "(--nproc-per-node), or train with ",
+            Parameter("device"),
+            " cpu",
         )
     torch.cuda.set_device(local_rank)
 

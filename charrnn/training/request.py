@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from charrnn.errors import SettingsError
+from charrnn.errors import Parameter, SettingsError
 from charrnn.text.reading import Reading
 
 DEFAULT_MINUTES = 5.0
@@ -35,10 +35,17 @@ class Budget:
     def __post_init__(self) -> None:
         given = {name: value for name, value in asdict(self).items() if value is not None}
         if len(given) != 1:
-            raise SettingsError("give one of --minutes, --epochs and --steps")
+            raise SettingsError(
+                "give one of ",
+                Parameter("minutes"),
+                ", ",
+                Parameter("epochs"),
+                " and ",
+                Parameter("steps"),
+            )
         for name, value in given.items():
             if not (math.isfinite(value) and value > 0):
-                raise SettingsError(f"--{name} must be a positive number, not {value:g}")
+                raise SettingsError(Parameter(name), f" must be a positive number, not {value:g}")
 
 
 @dataclass(frozen=True)

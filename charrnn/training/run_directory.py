@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from charrnn.errors import CharRNNError, CheckpointError, Parameter, TrainingError
+from charrnn.errors import CharRNNError, CheckpointError, Flag, Parameter, TrainingError
 from charrnn.models.checkpoint import load_checkpoint
 from charrnn.storage.runs import MODEL_FILE
 from charrnn.storage.tensor_file import METADATA_KEY, foreign_kind
@@ -31,7 +31,8 @@ SEALED_FILES = (MODEL_FILE, TRAINING_FILE, NGRAM_FILE)
 MARK = f'{{"__metadata__":{{"{METADATA_KEY}":'.encode()
 """How the header of a sealed file begins, after 8 bytes of its length."""
 MAX_FIRST_LINE = 1 << 16
-REMEDY = "start over with --fresh, or choose another place with --output"
+ELSEWHERE = ("choose another place with ", Parameter("output"))
+REMEDY = ("start over with ", Flag("fresh"), ", or ", *ELSEWHERE)
 
 
 def refuse_foreign_files(directory: Path) -> None:
@@ -51,8 +52,9 @@ def refuse_foreign_files(directory: Path) -> None:
 
 def _refuse_foreign(path: Path, kind: str | None = None) -> None:
     raise TrainingError(
-        f"{path} was not written by charrnn train; move it away, or choose another place with "
-        f"--output{f' (it is {kind})' if kind else ''}"
+        f"{path} was not written by charrnn train{f' (it is {kind})' if kind else ''}; "
+        "move it away, or ",
+        *ELSEWHERE,
     )
 
 
@@ -88,7 +90,7 @@ def find_unfinished(request: TrainingRequest, data: TrainingData) -> SavedRun | 
     saved = _load_run(training) if training.exists() else None
     if saved is None or saved.record.finished:
         other = "" if _digest(model, saved) in {data.corpus.digest, None} else " of another corpus"
-        raise TrainingError(f"{request.output} holds a finished run{other}; {REMEDY}")
+        raise TrainingError(f"{request.output} holds a finished run{other}; ", *REMEDY)
     _require_same_run(request, saved, data)
     return saved
 
@@ -98,10 +100,9 @@ def _load_run(training: Path) -> SavedRun:
     try:
         return load_run(training)
     except CheckpointError as error:
-        message = str(error)
-        reason = message.removesuffix(f"; {ANOTHER_CHECKPOINT}")
-        joint = ", or " if reason == message else "; "
-        raise CheckpointError(f"{reason}{joint}{REMEDY}") from error
+        reason = str(error).removesuffix(f"; {ANOTHER_CHECKPOINT}")
+        joint = ", or " if "; " in reason else "; "
+        raise CheckpointError(reason, joint, *REMEDY) from error
 
 
 def _digest(model: Path, saved: SavedRun | None) -> Any:
@@ -122,12 +123,14 @@ def _require_same_run(request: TrainingRequest, saved: SavedRun, data: TrainingD
         if reason is not None:
             raise TrainingError(
                 f"{request.output} holds an unfinished run of charrnn 0.1 that cannot go on: "
-                f"{reason}; {REMEDY}"
+                f"{reason}; ",
+                *REMEDY,
             )
     if saved.record.corpus != data.corpus.digest:
         raise TrainingError(
             f"{request.output} holds an unfinished run of another corpus, or the corpus has "
-            f"changed since; restore it to go on, or {REMEDY}"
+            "changed since; restore it to go on, or ",
+            *REMEDY,
         )
     _require_same_options(request, there, here, there.keys() | here.keys())
 
@@ -151,19 +154,20 @@ def _require_same_options(
     for name in sorted(names):
         if there.get(name) != here.get(name):
             raise TrainingError(
-                f"the unfinished run in {request.output} was started "
-                f"{_difference(name, there.get(name), here.get(name))} to go on, or {REMEDY}"
+                f"the unfinished run in {request.output} was started ",
+                *_difference(name, there.get(name), here.get(name)),
+                " to go on, or ",
+                *REMEDY,
             )
 
 
-def _difference(name: str, there: Any, here: Any) -> str:
-    option = Parameter(name).option
+def _difference(name: str, there: Any, here: Any) -> tuple[str, ...]:
     if there is None:
-        return f"without {option}; leave it out"
-    given = option if there is True else f"{option} {_shown(there)}"
+        return "without ", Parameter(name), "; leave it out"
+    given = (Flag(name),) if there is True else (Parameter(name), f" {_shown(there)}")
     if here is None:
-        return f"with {given}; give it too"
-    return f"with {given}, not {_shown(here)}; repeat that"
+        return "with ", *given, "; give it too"
+    return "with ", *given, f", not {_shown(here)}; repeat that"
 
 
 def _shown(value: Any) -> str:

@@ -102,10 +102,16 @@ class Settings:
         for name in ("dropout", "validation"):
             self._require(name, 0, 0.95)
         if self.output_hidden and not self.output_layers:
-            raise SettingsError("--output-hidden is the width of --output-layers; give both")
+            raise SettingsError(
+                Parameter("output_hidden"),
+                " is the width of ",
+                Parameter("output_layers"),
+                "; give both",
+            )
         if self.steps // self.validate_every > MAX_VALIDATIONS:
             raise SettingsError(
-                f"--validate-every {self.validate_every} makes more than {MAX_VALIDATIONS:,} "
+                Parameter("validate_every"),
+                f" {self.validate_every} makes more than {MAX_VALIDATIONS:,} "
                 f"validations; {math.ceil(self.steps / MAX_VALIDATIONS)} or more is possible"
             )
         if self.precision not in PRECISIONS:
@@ -118,7 +124,7 @@ class Settings:
         if not low <= value <= high or value == math.inf:  # false for NaN, too
             to = f"to {_in_full(high)}" if math.isfinite(high) else "or more"
             raise SettingsError(
-                f"{Parameter(name).option} must be {_in_full(low)} {to}, not {_in_full(value)}"
+                Parameter(name), f" must be {_in_full(low)} {to}, not {_in_full(value)}"
             )
 
 

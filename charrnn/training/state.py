@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from charrnn.arrays import Array
-from charrnn.errors import CheckpointError
+from charrnn.errors import CheckpointError, Flag
 from charrnn.models.architecture import Architecture
 from charrnn.models.cells import CELLS
 from charrnn.models.checkpoint import network_specification, require_finite
@@ -175,7 +175,9 @@ def restore(trainer: Trainer, saved: SavedRun) -> None:
         CheckpointError: the vocabulary is not the saved run's.
     """
     if len(saved.arrays["network.output.bias"]) != len(trainer.network.output.bias):
-        raise CheckpointError("the saved run has another vocabulary; start over with --fresh")
+        raise CheckpointError(
+            "the saved run has another vocabulary; start over with ", Flag("fresh")
+        )
     trainer.step = saved.step
     trainer.schedule = saved.schedule
     arrays = {name: torch.from_numpy(array) for name, array in saved.arrays.items()}
@@ -313,7 +315,7 @@ def _parse(kind: type[Any], value: Any) -> Any:
     names = {each.name for each in fields(kind)}
     required = {each.name for each in fields(kind) if not each.metadata.get("added")}
     if not isinstance(value, dict) or not required <= value.keys() <= names:
-        raise CheckpointError(f"its {what} is incomplete; start over with --fresh")
+        raise CheckpointError(f"its {what} is incomplete")
     for each in fields(kind):
         if each.name in value and not CHECKS[str(each.type)](value[each.name]):
             raise CheckpointError(f"its {what} has a malformed {each.name}")

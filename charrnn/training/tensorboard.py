@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from charrnn.errors import SettingsError
+from charrnn.errors import Parameter, SettingsError
 from charrnn.training.events import (
     DoneEvent,
     Event,
@@ -42,8 +42,8 @@ class TensorBoard:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             raise SettingsError(
-                "--tensorboard needs a package that is not installed; "
-                "pip install 'charrnn[tensorboard]'"
+                Parameter("tensorboard"),
+                " needs a package that is not installed; pip install 'charrnn[tensorboard]'"
             ) from None
         self._open: Callable[..., SummaryWriter] = SummaryWriter
         self._writer: SummaryWriter | None = None

@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from charrnn.arrays import Array
-from charrnn.errors import TrainingError
+from charrnn.errors import Flag, Parameter, TrainingError
 from charrnn.models.architecture import Architecture
 from charrnn.models.torch_rnn import Network, TorchState
 from charrnn.text.documents import Documents
@@ -35,6 +35,13 @@ from charrnn.training.validation import mean_loss
 
 FINAL_RATE = 0.02
 """The learning rates at the end, as a share of their peak."""
+
+LOWER_RATES = (
+    "the last good checkpoint is kept: lower ",
+    Parameter("muon_rate"),
+    " and ",
+    Parameter("rate"),
+)
 
 
 @dataclass
@@ -146,7 +153,8 @@ class Trainer:
         if not (math.isfinite(result.loss) and math.isfinite(norm)):
             raise TrainingError(
                 f"training diverged at step {self.step:,} (loss {result.loss}, gradient norm "
-                f"{norm}); the last good checkpoint is kept: lower --muon-rate and --rate"
+                f"{norm}); ",
+                *LOWER_RATES,
             )
         self.muon.step()
         self.adamw.step()
@@ -159,7 +167,9 @@ class Trainer:
         if self.state is None or batch.fresh.all():
             return self._gradients.initial_state(len(batch.fresh))
         if self.state[0].shape[1] != len(batch.fresh):
-            raise TrainingError("the saved state does not fit the corpus; start over with --fresh")
+            raise TrainingError(
+                "the saved state does not fit the corpus; start over with ", Flag("fresh")
+            )
         if not batch.fresh.any():
             return self.state
         kept = torch.from_numpy(~batch.fresh).to(self._device)[None, :, None]
@@ -219,8 +229,8 @@ class Trainer:
         loss = mean_loss(self.network, documents, check)
         if not math.isfinite(loss):
             raise TrainingError(
-                f"training diverged before step {self.step:,} (validation loss {loss}); the last "
-                "good checkpoint is kept: lower --muon-rate and --rate"
+                f"training diverged before step {self.step:,} (validation loss {loss}); ",
+                *LOWER_RATES,
             )
         return loss
 

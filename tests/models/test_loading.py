@@ -52,7 +52,7 @@ def test_what_is_there_is_loaded() -> None:
 
 def test_an_ngram_model_alone_cannot_be_left_out() -> None:
     alone = replace(both(), architecture=None, weights={}, exponents=None)
-    with pytest.raises(SettingsError, match="--no-ngram"):
+    with pytest.raises(SettingsError, match="leave out no_ngram"):
         load_model(alone, use_ngram=False)
 
 

@@ -113,7 +113,7 @@ def test_bytes_that_are_no_text_are_refused_with_their_offset(
     data: bytes, offset: int, byte: str, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reading_module, "BLOCK", block)
-    with pytest.raises(CorpusError, match=f"byte {byte} at offset {offset} .*--encoding"):
+    with pytest.raises(CorpusError, match=f"byte {byte} at offset {offset} .*encoding"):
         read(data)
 
 

@@ -122,7 +122,7 @@ def test_min_count_drops_rarer_characters(min_count: int, expected: str) -> None
 
 
 def test_a_min_count_that_leaves_nothing_is_refused_with_a_remedy() -> None:
-    with pytest.raises(VocabularyError, match=r"no character occurs 4 times.*lower --min-count"):
+    with pytest.raises(VocabularyError, match=r"no character occurs 4 times.*lower min_count"):
         vocabulary_of_counts(count_code_points([code_points("aaabbc")]), 4)
 
 
@@ -130,6 +130,6 @@ def test_too_many_characters_are_refused_with_the_min_count_that_would_do() -> N
     counts = np.zeros(LAST_CODE_POINT + 1, np.int64)
     counts[0x10000 : 0x10000 + MAX_CHARACTERS] = 5
     counts[0x40000:0x40010] = 3
-    with pytest.raises(VocabularyError, match=r"--min-count 4$"):
+    with pytest.raises(VocabularyError, match=r"min_count 4$"):
         vocabulary_of_counts(counts, 1)
     assert len(vocabulary_of_counts(counts, 4).code_points) == MAX_CHARACTERS

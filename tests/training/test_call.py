@@ -9,7 +9,6 @@ import pytest
 
 import charrnn
 from charrnn.errors import SettingsError, TrainingError
-from charrnn.training.call import in_python
 from charrnn.training.events import DoneEvent, Event, NetworkStartEvent, StepEvent
 from tests.support import prose
 
@@ -67,18 +66,6 @@ def test_a_finished_run_is_not_overwritten_silently() -> None:
     with pytest.raises(TrainingError, match="start over with fresh=True, or choose another place"):
         train()
     assert train(fresh=True).path == Path("checkpoints/text")
-
-
-@pytest.mark.parametrize(
-    ("message", "expected"),
-    [
-        ("--top-k must be 1", "top_k must be 1"),
-        ("with --fresh, or --output", "with fresh=True, or output"),
-        ("a -- b, --- c", "a -- b, --- c"),
-    ],
-)
-def test_options_become_arguments(message: str, expected: str) -> None:
-    assert in_python(message) == expected
 
 
 @pytest.mark.fault(30)

@@ -15,7 +15,7 @@ from charrnn.training.plan import choose_device
 def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert choose_device("auto") == choose_device("cpu") == "cpu"
-    with pytest.raises(SettingsError, match="finds no GPU here; use --device cpu"):
+    with pytest.raises(SettingsError, match="finds no GPU here; use device cpu"):
         choose_device("cuda")
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     assert choose_device("auto") == choose_device("cuda") == "cuda"
@@ -25,7 +25,7 @@ def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
 def test_apple_s_gpu_is_used_only_if_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
-    with pytest.raises(SettingsError, match="finds no Apple GPU here; use --device cpu"):
+    with pytest.raises(SettingsError, match="finds no Apple GPU here; use device cpu"):
         choose_device("mps")
     monkeypatch.setattr("torch.backends.mps.is_available", lambda: True)
     assert choose_device("mps") == "mps"

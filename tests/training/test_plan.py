@@ -50,7 +50,7 @@ def choose(
     "budget", [{}, {"minutes": 1.0, "steps": 5}, {"minutes": 1.0, "epochs": 1.0, "steps": 5}]
 )
 def test_one_budget_is_given(budget: dict[str, Any]) -> None:
-    with pytest.raises(SettingsError, match="give one of --minutes, --epochs and --steps"):
+    with pytest.raises(SettingsError, match="give one of minutes, epochs and steps"):
         Budget(**budget)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from charrnn.api import TrainedModel
-from charrnn.errors import TrainingError
+from charrnn.errors import CharRNNError, TrainingError
 from charrnn.training.data import MAX_VALIDATION
 from charrnn.training.run_directory import REMEDY, holds_validated_model, refuse_foreign_files
 from charrnn.training.settings import Settings
@@ -185,7 +185,7 @@ def test_a_damaged_run_is_refused_with_what_helps(
         TRAINING.write_bytes(damaged)
         message = one_line_error(train(charrnn, *STEPS))
         assert message.startswith("run/training.safetensors is not a usable checkpoint: ")
-        assert message.endswith(reason + REMEDY)
+        assert message.endswith(CharRNNError(reason, *REMEDY).for_command_line())
         assert TRAINING.read_bytes() == damaged
     assert train(charrnn, *STEPS, "--fresh").status == 0
 

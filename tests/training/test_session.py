@@ -202,7 +202,7 @@ def test_before_the_first_validation_a_run_is_saved_too(monkeypatch: pytest.Monk
 def test_a_finished_run_is_not_started_again() -> None:
     run(order())
     model = (RUN / "model.safetensors").read_bytes()
-    with pytest.raises(TrainingError, match=r"run holds a finished run; .*--fresh.*--output"):
+    with pytest.raises(TrainingError, match=r"run holds a finished run; .*fresh=True.*output"):
         run(order())
     assert (RUN / "model.safetensors").read_bytes() == model
     events = run(order(seed=2, fresh=True))
@@ -231,7 +231,7 @@ def test_a_changed_corpus_is_refused(corpus: Path) -> None:
     with pytest.raises(Interrupted):
         run(order(), interrupt_at(10))
     corpus.write_text(prose(61))
-    with pytest.raises(TrainingError, match=r"another corpus, or the corpus has changed .*--fresh"):
+    with pytest.raises(TrainingError, match=r"another corpus, or the corpus has changed .*fresh=True"):
         run(order())
 
 

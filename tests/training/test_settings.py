@@ -69,7 +69,7 @@ def test_other_values_out_of_range_are_refused(name: str, value: float) -> None:
 
 def test_a_width_of_no_layers_is_refused() -> None:
     Settings(output_layers=1, output_hidden=8)
-    with pytest.raises(SettingsError, match="--output-hidden is the width of --output-layers"):
+    with pytest.raises(SettingsError, match="output_hidden is the width of output_layers"):
         Settings(output_hidden=8)
 
 

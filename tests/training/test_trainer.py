@@ -196,7 +196,7 @@ def test_divergence_leaves_the_weights_as_they_were() -> None:
     before = trainer.weights()
     with torch.no_grad():
         trainer.network.output.bias[0] = math.inf
-    with pytest.raises(TrainingError, match=r"diverged at step 2 .*lower --muon-rate and --rate"):
+    with pytest.raises(TrainingError, match=r"diverged at step 2 .*lower muon_rate and rate"):
         trainer.train_step()
     assert trainer.step == 2
     after = trainer.weights()
