@@ -6,9 +6,7 @@ So these say `from charrnn.arrays import np`: NumPy is imported when it is used 
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from types import ModuleType
+import importlib
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
@@ -24,19 +22,17 @@ Integers: TypeAlias = "npt.NDArray[np.int64]"
 """Counts, positions, indices."""
 
 
-def imported_when_used(name: str) -> ModuleType:
-    """The module `name`, which is imported when its first attribute is read."""
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.find_spec(name)
-    if spec is None or spec.loader is None:
-        return importlib.import_module(name)  # which says what is missing
-    spec.loader = importlib.util.LazyLoader(spec.loader)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+class _WhenUsed:
+    """Stands for the module `name`, which is imported when its first attribute is read."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        value = getattr(importlib.import_module(self._name), attribute)
+        vars(self)[attribute] = value  # from now on found without coming here
+        return value
 
 
 if not TYPE_CHECKING:
-    np = imported_when_used("numpy")
+    np = _WhenUsed("numpy")
