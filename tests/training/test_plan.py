@@ -57,7 +57,7 @@ def test_one_budget_is_given(budget: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", ["minutes", "epochs", "steps"])
 @pytest.mark.parametrize("value", [0, -1, math.nan, math.inf])
 def test_a_budget_is_a_positive_number(name: str, value: float) -> None:
-    with pytest.raises(SettingsError, match=f"--{name} must be a positive number, not {value}"):
+    with pytest.raises(SettingsError, match=f"{name} must be a positive number, not {value}"):
         Budget(**{name: value})  # type: ignore[arg-type]
 
 

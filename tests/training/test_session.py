@@ -213,10 +213,10 @@ def test_a_finished_run_is_not_started_again() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"hidden": 9}, r"in run was started with --hidden 8, not 9; repeat that to .*--fresh"),
-        ({"seed": 4}, "was started without --seed; leave it out to go on"),
-        ({"steps": 40}, "was started with --steps 30, not 40; repeat that"),
-        ({"lines": True}, "was started without --lines; leave it out"),
+        ({"hidden": 9}, r"in run was started with hidden 8, not 9; repeat that to .*fresh=True"),
+        ({"seed": 4}, "was started without seed; leave it out to go on"),
+        ({"steps": 40}, "was started with steps 30, not 40; repeat that"),
+        ({"lines": True}, "was started without lines; leave it out"),
     ],
 )
 def test_another_order_is_not_mistaken_for_the_same(change: dict[str, Any], message: str) -> None:

@@ -31,18 +31,16 @@ def test_settings_cannot_be_changed() -> None:
 )
 def test_counts_are_at_least_one(name: str) -> None:
     Settings(**{name: 1})  # type: ignore[arg-type]
-    option = "--" + name.replace("_", "-")
     for value in (0, -1):
-        with pytest.raises(SettingsError, match=f"{option} must be 1 or more, not {value}"):
+        with pytest.raises(SettingsError, match=f"{name} must be 1 or more, not {value}"):
             Settings(**{name: value})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["muon_rate", "rate", "clip"])
 @pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, -math.inf])
 def test_rates_are_positive_numbers(name: str, value: float) -> None:
-    option = "--" + name.replace("_", "-")
     limits = "1e-09 to 1,000,000,000"
-    with pytest.raises(SettingsError, match=f"{option} must be {limits}, not {value}"):
+    with pytest.raises(SettingsError, match=f"{name} must be {limits}, not {value}"):
         Settings(**{name: value})  # type: ignore[arg-type]
 
 
@@ -51,7 +49,7 @@ def test_fractions_lie_between_nothing_and_nearly_all(name: str) -> None:
     for good in (0, 0.5, 0.95):
         Settings(**{name: good})  # type: ignore[arg-type]
     for bad in (-0.01, 0.951, 1, math.nan):
-        with pytest.raises(SettingsError, match=f"--{name} must be 0 to 0.95, not {bad}"):
+        with pytest.raises(SettingsError, match=f"{name} must be 0 to 0.95, not {bad}"):
             Settings(**{name: bad})  # type: ignore[arg-type]
 
 
@@ -63,7 +61,7 @@ def test_fractions_lie_between_nothing_and_nearly_all(name: str) -> None:
     ],
 )
 def test_other_values_out_of_range_are_refused(name: str, value: float) -> None:
-    with pytest.raises(SettingsError, match=f"--{name.replace('_', '-')} must be 0 .*not {value}"):
+    with pytest.raises(SettingsError, match=f"{name} must be 0 .*not {value}"):
         Settings(**{name: value})  # type: ignore[arg-type]
 
 
