@@ -150,11 +150,13 @@ def random_checkpoint(
     lines: bool = False,
     seed: int = 0,
     output_layers: int = 0,
+    bidirectional: bool = False,
 ) -> Checkpoint:
     """An untrained model of the characters of `text`."""
     vocabulary = Vocabulary.from_text(text)
+    above = output_layers, hidden if output_layers else 0
     architecture = Architecture(
-        cell, len(vocabulary), 4, hidden, layers, 0.0, output_layers, hidden if output_layers else 0
+        cell, len(vocabulary), 4, hidden, layers, 0.0, *above, bidirectional=bidirectional
     )
     scale = 0.2 if CELLS[cell].nonlinearity == "relu" else 0.5  # its states must not explode
     return Checkpoint(vocabulary, lines, architecture, random_weights(architecture, seed, scale))

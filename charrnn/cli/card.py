@@ -40,7 +40,8 @@ def _model(checkpoint: Checkpoint) -> str:
     parts = []
     if network := checkpoint.architecture:
         parts.append(
-            f"{network.cell.upper()}, {network.layers} x {network.hidden}, "
+            f"{network.cell.upper()}, {network.layers} x {network.hidden}"
+            f"{' in both directions' if network.bidirectional else ''}, "
             f"{network.parameters:,} parameters"
         )
     if counts := checkpoint.ngram:
@@ -52,9 +53,11 @@ def _model(checkpoint: Checkpoint) -> str:
 def _reached(checkpoint: Checkpoint) -> str:
     """The figures, which of them is the saved model's, and what they were measured on."""
     training = checkpoint.training
+    pseudo = training.get("pseudo_nats_per_character")
+    reader = [f"reader {pseudo:.4f} pseudo-nats per character"] if _is_float(pseudo) else []
     best = training.get("nats_per_character")
     if not isinstance(best, float):
-        return "not validated"
+        return "\n".join(reader) or "not validated"
     mixed = checkpoint.architecture is not None and checkpoint.ngram is not None
     together = ", network and n-gram model together" if mixed else ""
     bits = best / math.log(2)
@@ -64,7 +67,11 @@ def _reached(checkpoint: Checkpoint) -> str:
         for what, key in (("network", "network"), ("n-gram model", "ngram"))
         if isinstance(value := training.get(f"{key}_nats_per_character"), float) and value != best
     ]
-    return "\n".join([*lines, *([", ".join(alone)] if alone else [])])
+    return "\n".join([*lines, *([", ".join(alone)] if alone else []), *reader])
+
+
+def _is_float(value: object) -> bool:
+    return isinstance(value, float)
 
 
 def _history(training: Mapping[str, Any], width: int) -> str:

@@ -50,6 +50,7 @@ class Dashboard:
         self._validation: list[float] = []
         self._best: tuple[float, float] | None = None
         self._sample: SampleEvent | None = None
+        self._unit = "the network's loss, nats"
 
     def add_step(self, event: StepEvent) -> None:
         """Some steps were done."""
@@ -57,6 +58,8 @@ class Dashboard:
             self._first, self._started = event.step, event.seconds
         self._step, self._steps, self._seconds = event.step, event.steps, event.seconds
         self._speed = event.characters_per_second
+        if event.pseudo:
+            self._unit = "the reader's loss, pseudo-nats"
         if math.isfinite(event.nats_per_character):
             self._training.append(event.nats_per_character)
         if len(self._training) > MOST_POINTS:
@@ -102,7 +105,7 @@ class Dashboard:
         return duration(per_step * max(0, self._steps - self._step))
 
     def _curves(self, width: int, height: int) -> list[str]:
-        lines = ["the network's loss, nats per character"] if self._training else []
+        lines = [f"{self._unit} per character"] if self._training else []
         later = [losses[int(FIRST_SHARE * len(losses)) :] for losses in self._losses()]
         values = [value for losses in later for value in losses]
         for name, losses, note in (

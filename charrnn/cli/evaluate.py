@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from charrnn.inference.scoring import Score
 
 TOTAL = "total"
+PSEUDO = "pseudo_nats_per_character"
+PSEUDO_COLUMN = Column(PSEUDO, "pseudo", 7, ".4f", 2)
 COLUMNS = (
-    *FIGURE_COLUMNS,
     Column("seconds", "seconds", 7, ".1f", 0),
     Column("characters_per_second", "char/s", 9, ",.0f", 0),
     Column("corpus", "corpus"),
@@ -62,14 +63,16 @@ def command(
     """Measure trained models on CORPUS: files, directories of *.txt, or - for stdin.
 
     The text is read as in training: lines as documents if a model was trained with --lines. There
-    is a row for each CORPUS and a total; with several -c, for each model.
+    is a row for each CORPUS and a total; with several -c, for each model. Of a reader there is also
+    the pseudo-log-likelihood a character, each given all others.
     """
     from charrnn.inference.scoring import Score
 
     output = Output()
     models = open_models(checkpoint, device, no_ngram)
     names = short_names([model.path for model in models])
-    table = None if as_json else Table(output, _columns(names), numbers=".10g")
+    readers = any(model.reader is not None for model in models)
+    table = None if as_json else Table(output, _columns(names, readers), numbers=".10g")
     totals: list[Score] = []
     for name, model in zip(names, models, strict=True):
         started = time.monotonic()
@@ -82,20 +85,38 @@ def command(
             output.record(_record(model, found, totals[-1], seconds))
         else:
             which = (name,) if len(models) > 1 else ()
-            for label, score in _rows(found, totals[-1]):
+            for label, score, pseudo in _rows(found, totals[-1]):
                 share = seconds * score.characters / max(1, totals[-1].characters)
-                table.row(*which, *score.figures().values(), share, _speed(score, share), label)
+                figures = *score.figures().values(), *([_nats(pseudo)] if readers else [])
+                table.row(*which, *figures, share, _speed(score, share), label)
     _compare(names, totals)
 
 
-def _columns(names: Sequence[str]) -> tuple[Column, ...]:
+def _columns(names: Sequence[str], readers: bool) -> tuple[Column, ...]:
     width = max(5, min(WIDEST_NAME, max(map(len, names))))
-    return (Column(CHECKPOINT, "model", width), *COLUMNS) if len(names) > 1 else COLUMNS
+    first = [Column(CHECKPOINT, "model", width)] if len(names) > 1 else []
+    pseudo = [PSEUDO_COLUMN] if readers else []
+    return (*first, *FIGURE_COLUMNS, *pseudo, *COLUMNS)
 
 
-def _rows(found: Sequence[Evaluation], total: Score) -> list[tuple[str, Score]]:
-    rows = [(each.corpus, each.score) for each in found]
-    return rows if len(rows) == 1 else [*rows, (TOTAL, total)]
+def _rows(
+    found: Sequence[Evaluation], total: Score
+) -> list[tuple[str, Score, Score | None]]:
+    rows = [(each.corpus, each.score, each.pseudo) for each in found]
+    return rows if len(rows) == 1 else [*rows, (TOTAL, total, _pseudo_total(found))]
+
+
+def _pseudo_total(found: Sequence[Evaluation]) -> Score | None:
+    scores = [each.pseudo for each in found if each.pseudo is not None]
+    return Score.total(scores) if scores else None
+
+
+def _nats(pseudo: Score | None) -> float | str:
+    return "" if pseudo is None else pseudo.nats_per_character
+
+
+def _pseudo(score: Score | None) -> dict[str, float]:
+    return {} if score is None else {PSEUDO: score.nats_per_character}
 
 
 def _speed(score: Score, seconds: float) -> float:
@@ -106,13 +127,16 @@ def _record(
     model: TrainedModel, found: Sequence[Evaluation], total: Score, seconds: float
 ) -> dict[str, Any]:
     """The total, and each corpus if there are several."""
-    record = total.figures() | {
+    record = total.figures() | _pseudo(_pseudo_total(found)) | {
         "seconds": seconds, "characters_per_second": _speed(total, seconds),
         CHECKPOINT: str(model.path),
     }
     if len(found) == 1:
         return record
-    return record | {"corpora": [{"corpus": each.corpus, **each.score.figures()} for each in found]}
+    each_corpus = [
+        {"corpus": each.corpus, **each.score.figures(), **_pseudo(each.pseudo)} for each in found
+    ]
+    return record | {"corpora": each_corpus}
 
 
 def _warn(name: str, model: TrainedModel, found: Sequence[Evaluation]) -> None:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 KEYS = (
     *("checkpoint", "state", "default", "saved", "corpus", "seconds", "bytes"),
-    *("nats_per_character", "network_nats_per_character", "ngram_nats_per_character", "problem"),
+    *("nats_per_character", "network_nats_per_character", "ngram_nats_per_character"),
+    *("pseudo_nats_per_character", "problem"),
 )
 """Columns where stdout is not a terminal."""
 

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
@@ -179,7 +180,7 @@ class TrainingDisplay:
             self._last_line = time.monotonic()
             note(
                 f"step {event.step:,}/{event.steps:,}  {event.seconds:.0f} s  "
-                f"{event.nats_per_character:.3f} nats{self._validation}  "
+                f"{event.nats_per_character:.3f} {_unit(event)}{self._validation}  "
                 f"{event.characters_per_second:,.0f} char/s  "
                 f"|g| {event.gradient_norm:.2f}  rate {event.rate:.1e}"
             )
@@ -195,7 +196,8 @@ class TrainingDisplay:
         self._validation = f", validation {loss:.3f}"
         self._print(
             f"step {event.step:,}: training {event.training_nats_per_character:.4f}, "
-            f"validation {loss:.4f} nats per character{' (best so far)' if event.best else ''}"
+            f"validation {loss:.4f} {_unit(event)} per character"
+            f"{' (best so far)' if event.best else ''}"
         )
 
     def _show_sample(self, event: SampleEvent) -> None:
@@ -219,16 +221,27 @@ class TrainingDisplay:
         self._note(f"done in {event.seconds:.1f} s: {_reached(event)}model in {event.checkpoint}")
 
 
+def _unit(event: StepEvent | ValidationEvent) -> str:
+    return "pseudo-nats" if event.pseudo else "nats"
+
+
 def _reached(event: DoneEvent) -> str:
     """The figure of the saved model; of a mixture also those of its parts, as shown before."""
+    pseudo = event.pseudo_nats_per_character
+    if pseudo is not None:
+        alone = replace(event, pseudo_nats_per_character=None, best_step=0)
+        return (
+            f"reader {pseudo:.4f} pseudo-nats per character at step {event.best_step:,}; the next "
+            f"character: {_reached(alone)}"
+        )
     best, network = event.nats_per_character, event.network_nats_per_character
     if best is None:
         return ""
     figure = f"validation {best:.4f} nats ({best / math.log(2):.4f} bits) per character"
-    step = f"at step {event.best_step:,}"
+    step = f" at step {event.best_step:,}" if event.best_step else ""
     if network is None or network == best:
-        return f"{figure} {step}; " if event.best_step else f"{figure}; "
+        return f"{figure}{step}; "
     return (
-        f"{figure}, network and n-gram model together; network alone {network:.4f} {step}, "
+        f"{figure}, network and n-gram model together; network alone {network:.4f}{step}, "
         f"n-gram model alone {event.ngram_nats_per_character or math.nan:.4f}; "
     )

@@ -36,6 +36,7 @@ SETTINGS = {
     "embedding": ("Size of a character's embedding vector.", CHOSEN),
     "output_layers": ("Feed-forward layers between the recurrent ones and the output.", ""),
     "output_hidden": ("Hidden units of each of those; 0: as many as --hidden.", ""),
+    "bidirectional": ("Train a reader, too: each character from those on both sides of it.", ""),
     "dropout": ("Probability of zeroing a hidden unit in training.", CHOSEN),
     "chunk": ("Characters of each sequence: the gradient is cut off there.", CHOSEN),
     "batch": ("Sequences in each training step.", CHOSEN),
@@ -59,7 +60,7 @@ GROUPS = {
     "How long": (*BUDGETS, "patience", "dry-run", "fresh"),
     "The network and the n-gram model": (
         *("cell", "layers", "hidden", "embedding", "output-layers", "output-hidden", "dropout"),
-        "ngram-order",
+        *("bidirectional", "ngram-order"),
     ),
     "How the network is trained": (
         *("batch", "chunk", "rate", "muon-rate", "weight-decay", "clip", "warmup"),
@@ -82,6 +83,10 @@ def setting_options(function: Callable[..., Any]) -> Callable[..., Any]:
         text, chosen = SETTINGS[each.name]
         default = getattr(DEFAULTS, each.name)
         choices = CHOICES.get(each.name)
+        if default is False:
+            option = Parameter(each.name).option
+            function = click.option(option, is_flag=True, default=None, help=text)(function)
+            continue
         function = click.option(
             Parameter(each.name).option,
             type=click.Choice(choices) if choices else type(default),

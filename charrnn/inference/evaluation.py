@@ -11,9 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from charrnn.errors import CorpusError, Parameter, VocabularyError
+from charrnn.inference.pseudo import pseudo_scores
 from charrnn.inference.scoring import Score, evaluate_collections
 from charrnn.models.checkpoint import Checkpoint
 from charrnn.models.interface import LanguageModel
+from charrnn.models.loading import load_reader
 from charrnn.text.corpus import Corpus, find_encoded, load_corpus
 from charrnn.text.documents import Documents, Ids
 from charrnn.text.reading import ERRORS, Reading
@@ -32,12 +34,14 @@ class Evaluation:
         unknown: the characters of it that the model does not know; () for standard input, which
             cannot be read again to find them.
         trained_on: whether it is the text that the model was trained on.
+        pseudo: the pseudo-log-likelihood of all of it, as a Score; None without a reader.
     """
 
     corpus: str
     score: Score
     unknown: tuple[str, ...]
     trained_on: bool
+    pseudo: Score | None = None
 
 
 def evaluate_corpora(
@@ -61,10 +65,25 @@ def evaluate_corpora(
     ]
     scores = _scores(model, corpora, on_progress)
     known = _are_training_text(corpora, checkpoint, reading)
+    pseudo = _pseudo_scores(checkpoint, corpora, on_progress)
     return [
-        Evaluation(name, score, _unknown_in(name, score, reading, vocabulary), trained_on)
-        for name, score, trained_on in zip(names, scores, known, strict=True)
+        Evaluation(name, score, _unknown_in(name, score, reading, vocabulary), trained_on, each)
+        for name, score, trained_on, each in zip(names, scores, known, pseudo, strict=True)
     ]
+
+
+def _pseudo_scores(
+    checkpoint: Checkpoint,
+    corpora: Sequence[Corpus],
+    on_progress: Callable[[int, int], None] | None,
+) -> Sequence[Score | None]:
+    """The pseudo-log-likelihood of each corpus, if there is a reader."""
+    reader = load_reader(checkpoint)
+    if reader is None:
+        return [None] * len(corpora)
+    total = sum(each.predicted_characters for each in corpora)
+    report = None if on_progress is None else lambda done: on_progress(done, total)
+    return [Score.total(list(pseudo_scores(reader, each.parts(), report))) for each in corpora]
 
 
 def _scores(

@@ -6,7 +6,7 @@ torch's own, so a state dict, a checkpoint and the NumPy model share them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from charrnn.errors import SettingsError
@@ -24,6 +24,10 @@ class Architecture:
     its input x. With tanh, what the layers pass on stays as small as hidden states are; with the
     residual, a deep network starts as the same network without these layers.
 
+    A bidirectional network has two more parts, which make it a reader: recurrent layers that read
+    the text from its end, and an output above both stacks (models/reader.py). What is left without
+    them is a network that predicts the next character.
+
     Attributes:
         cell: a key of CELLS.
         vocabulary_size: V, ids including UNK and EOS.
@@ -33,6 +37,7 @@ class Architecture:
         dropout: probability of zeroing a unit between layers and before the output, in training.
         output_layers: number of feed-forward layers between the recurrent ones and the output.
         output_hidden: width of each; 0 if there are none.
+        bidirectional: whether it is a reader, too.
 
     Raises:
         SettingsError: an unknown cell or a value out of range.
@@ -46,6 +51,7 @@ class Architecture:
     dropout: float = 0.0
     output_layers: int = 0
     output_hidden: int = 0
+    bidirectional: bool = False
 
     def __post_init__(self) -> None:
         if self.cell not in CELLS:
@@ -67,29 +73,47 @@ class Architecture:
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Every weight's name and shape."""
-        rows = len(CELLS[self.cell].gates) * self.hidden
         shapes: dict[str, tuple[int, ...]] = {
             "embedding.weight": (self.vocabulary_size, self.embedding)
         }
+        shapes |= self._recurrent("rnn") | self._outputs("output", self.hidden)
+        if self.bidirectional:
+            shapes |= self._recurrent("backward") | self._outputs("reader", 2 * self.hidden)
+        return shapes
+
+    def _recurrent(self, name: str) -> dict[str, tuple[int, ...]]:
+        """The weights of a stack of recurrent layers."""
+        rows = len(CELLS[self.cell].gates) * self.hidden
+        shapes: dict[str, tuple[int, ...]] = {}
         for layer in range(self.layers):
             width = self.hidden if layer else self.embedding
-            shapes[f"rnn.weight_ih_l{layer}"] = (rows, width)
-            shapes[f"rnn.weight_hh_l{layer}"] = (rows, self.hidden)
-            shapes[f"rnn.bias_ih_l{layer}"] = (rows,)
-            shapes[f"rnn.bias_hh_l{layer}"] = (rows,)
-        width = self.hidden
-        for layer in range(self.output_layers):
-            shapes[f"output_layers.{layer}.weight"] = (self.output_hidden, width)
-            shapes[f"output_layers.{layer}.bias"] = (self.output_hidden,)
-            width = self.output_hidden
-        shapes["output.weight"] = (self.vocabulary_size, width)
-        shapes["output.bias"] = (self.vocabulary_size,)
+            shapes[f"{name}.weight_ih_l{layer}"] = (rows, width)
+            shapes[f"{name}.weight_hh_l{layer}"] = (rows, self.hidden)
+            shapes[f"{name}.bias_ih_l{layer}"] = (rows,)
+            shapes[f"{name}.bias_hh_l{layer}"] = (rows,)
         return shapes
+
+    def _outputs(self, name: str, width: int) -> dict[str, tuple[int, ...]]:
+        """The weights of feed-forward layers above `width` units, and of the output."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        for layer in range(self.output_layers):
+            shapes[f"{name}_layers.{layer}.weight"] = (self.output_hidden, width)
+            shapes[f"{name}_layers.{layer}.bias"] = (self.output_hidden,)
+            width = self.output_hidden
+        shapes[f"{name}.weight"] = (self.vocabulary_size, width)
+        shapes[f"{name}.bias"] = (self.vocabulary_size,)
+        return shapes
+
+    @property
+    def forward_part(self) -> Architecture:
+        """The network that predicts the next character."""
+        return replace(self, bidirectional=False)
 
     @property
     def format_version(self) -> int:
         """The oldest file format that can describe this network."""
-        return max(CELLS[self.cell].format_version, 2 if self.output_layers else 1)
+        needs_new = self.output_layers or self.bidirectional
+        return max(CELLS[self.cell].format_version, 2 if needs_new else 1)
 
     @property
     def parameters(self) -> int:

@@ -212,6 +212,8 @@ def describe_architecture(architecture: Architecture) -> dict[str, Any]:
     del network["vocabulary_size"]
     if not architecture.output_layers:  # as format 1 has it
         del network["output_layers"], network["output_hidden"]
+    if not architecture.bidirectional:
+        del network["bidirectional"]
     return network
 
 
@@ -231,7 +233,16 @@ def parse_architecture(network: Any, vocabulary_size: int) -> Architecture:
         raise CheckpointError("its network has sizes that are not integers, or no cell")
     if isinstance(dropout, bool) or not isinstance(dropout, int | float):
         raise CheckpointError("its network's dropout is not a number")
-    return Architecture(cell, vocabulary_size, **sizes, dropout=dropout)  # type: ignore[arg-type]
+    bidirectional = network.get("bidirectional", False)
+    if not isinstance(bidirectional, bool):
+        raise CheckpointError("its network's field bidirectional is not true or false")
+    return Architecture(
+        cell,
+        vocabulary_size,
+        **sizes,  # type: ignore[arg-type]
+        dropout=dropout,
+        bidirectional=bidirectional,
+    )
 
 
 def _is_integer(value: Any) -> bool:

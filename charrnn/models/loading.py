@@ -9,6 +9,7 @@ from charrnn.models.interface import LanguageModel
 from charrnn.models.mixture import Mixture
 from charrnn.models.ngram import NgramModel
 from charrnn.models.numpy_rnn import NumpyRNN
+from charrnn.models.reader import NumpyReader, Reader
 
 
 def load_model(
@@ -36,6 +37,14 @@ def load_model(
     if checkpoint.ngram is None or checkpoint.exponents is None or not use_ngram:
         return network
     return Mixture(network, NgramModel(checkpoint.ngram), checkpoint.exponents)
+
+
+def load_reader(checkpoint: Checkpoint) -> Reader | None:
+    """The reader in `checkpoint`, which computes on a CPU; None if there is none."""
+    architecture = checkpoint.architecture
+    if architecture is None or not architecture.bidirectional:
+        return None
+    return NumpyReader(architecture, dict(checkpoint.weights))
 
 
 def _load_network(checkpoint: Checkpoint, architecture: Architecture, device: str) -> LanguageModel:

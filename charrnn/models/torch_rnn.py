@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -38,34 +38,46 @@ class Network(nn.Module):
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         self.architecture = architecture
-        cell = CELLS[architecture.cell]
-        self._states = cell.states
+        self._states = CELLS[architecture.cell].states
         self.embedding = nn.Embedding(architecture.vocabulary_size, architecture.embedding)
-        self.rnn = getattr(nn, cell.torch_module)(
+        self.rnn = self._new_recurrent()
+        self.output_layers, self.output = self._new_outputs(architecture.hidden)
+        nn.init.normal_(self.embedding.weight, std=0.1)
+        self._initialise_outputs(self.output_layers, self.output)
+        self._initialise_recurrent(self.rnn)
+
+    def _new_recurrent(self) -> Any:
+        """A stack of recurrent layers."""
+        architecture, cell = self.architecture, CELLS[self.architecture.cell]
+        return getattr(nn, cell.torch_module)(
             architecture.embedding,
             architecture.hidden,
             architecture.layers,
             dropout=architecture.dropout if architecture.layers > 1 else 0.0,
             **({"nonlinearity": cell.nonlinearity} if cell.nonlinearity else {}),
         )
-        count, width = architecture.output_layers, architecture.output_hidden
-        widths = [architecture.hidden, *[width] * count]
-        self.output_layers = nn.ModuleList(nn.Linear(*each) for each in pairwise(widths))
-        self.output = nn.Linear(widths[-1], architecture.vocabulary_size)
-        self._initialise()
+
+    def _new_outputs(self, width: int) -> tuple[nn.ModuleList, nn.Linear]:
+        """Feed-forward layers above `width` units, and the output above those."""
+        architecture = self.architecture
+        widths = [width, *[architecture.output_hidden] * architecture.output_layers]
+        layers = nn.ModuleList(nn.Linear(*each) for each in pairwise(widths))
+        return layers, nn.Linear(widths[-1], architecture.vocabulary_size)
 
     @torch.no_grad()
-    def _initialise(self) -> None:
-        hidden = self.architecture.hidden
-        cell = CELLS[self.architecture.cell]
-        nn.init.normal_(self.embedding.weight, std=0.1)
-        nn.init.normal_(self.output.weight, std=0.5 * self.output.in_features**-0.5)
-        nn.init.zeros_(self.output.bias)
-        for parameter in self.output_layers.parameters():
+    def _initialise_outputs(self, layers: nn.ModuleList, output: nn.Linear) -> None:
+        nn.init.normal_(output.weight, std=0.5 * output.in_features**-0.5)
+        nn.init.zeros_(output.bias)
+        for parameter in layers.parameters():
             is_bias = parameter.dim() == 1
             has_residual = is_bias or parameter.shape[0] == parameter.shape[1]
             (nn.init.zeros_ if has_residual else nn.init.xavier_uniform_)(parameter)
-        for name, parameter in self.rnn.named_parameters():
+
+    @torch.no_grad()
+    def _initialise_recurrent(self, rnn: nn.Module) -> None:
+        hidden = self.architecture.hidden
+        cell = CELLS[self.architecture.cell]
+        for name, parameter in rnn.named_parameters():
             gates = parameter.split(hidden)
             for gate in gates:
                 if name.startswith("weight_hh"):
@@ -80,21 +92,26 @@ class Network(nn.Module):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Network:
         """Move or convert everything, as `nn.Module` does; every `to` and `cuda` comes here."""
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        self._flatten_layers()
+        for rnn in self._stacks():
+            self._flatten_layers(rnn)
         return self
 
+    def _stacks(self) -> list[Any]:
+        """All stacks of recurrent layers."""
+        return [self.rnn]
+
     @torch.no_grad()
-    def _flatten_layers(self) -> None:
+    def _flatten_layers(self, rnn: Any) -> None:
         """Lay each layer's weights out in one piece of memory, where cuDNN reads them.
 
         Elsewhere it would copy them in every step, and warn. `nn.LSTM.flatten_parameters` puts all
         layers into one piece, which suits calls for all layers at once only.
         """
-        if not torch.backends.cudnn.is_acceptable(self.rnn.weight_ih_l0):
+        if not torch.backends.cudnn.is_acceptable(rnn.weight_ih_l0):
             return
-        mode = cudnn_rnn.get_cudnn_mode(self.rnn.mode)
+        mode = cudnn_rnn.get_cudnn_mode(rnn.mode)
         hidden = self.architecture.hidden
-        for weights in self.rnn.all_weights:
+        for weights in rnn.all_weights:
             width = weights[0].shape[1]
             torch._cudnn_rnn_flatten_weight(  # what flatten_parameters calls
                 weights, len(weights), width, mode, hidden, 0, 1, False, False
@@ -117,28 +134,38 @@ class Network(nn.Module):
                 train in parallel need one each: with a shared one, results would depend on timing.
         """
         embedded = self.embedding(tokens.T)  # (T, B, E): time first, as the kernels expect
-        hidden, last = self._read(embedded, state, generator)
+        hidden, last = self._read(self.rnn, embedded, state, generator)
         return self.logits(hidden, generator).transpose(0, 1), last
 
     def logits(self, hidden: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """From the last recurrent layer's states (T, B, H) to logits (T, B, V) in float32."""
-        for layer in self.output_layers:
+        return self._predict(self.output_layers, self.output, hidden, generator)
+
+    def _predict(
+        self,
+        layers: nn.ModuleList,
+        output: nn.Linear,
+        hidden: Tensor,
+        generator: torch.Generator | None,
+    ) -> Tensor:
+        """The logits of `output` in float32, with feed-forward `layers` below it."""
+        for layer in layers:
             above = torch.tanh(layer(self._drop(hidden, generator)))
             hidden = hidden + above if above.shape == hidden.shape else above
-        logits: Tensor = self.output(self._drop(hidden, generator)).float()
+        logits: Tensor = output(self._drop(hidden, generator)).float()
         return logits
 
     def _read(
-        self, embedded: Tensor, state: TorchState, generator: torch.Generator | None
+        self, rnn: Any, embedded: Tensor, state: TorchState, generator: torch.Generator | None
     ) -> tuple[Tensor, TorchState]:
-        """Run `self.rnn` a layer at a time, with dropout of our own in between.
+        """Run `rnn` a layer at a time, with dropout of our own in between.
 
         The module itself cannot be given a generator, and cuDNN's dropout ignores the seed of
         torch's own (pytorch issues 74177, 104697).
         """
-        function = getattr(torch, self.rnn.mode.lower())  # what the module itself calls
+        function = getattr(torch, rnn.mode.lower())  # what the module itself calls
         hidden, last = embedded, []
-        for layer, weights in enumerate(self.rnn.all_weights):
+        for layer, weights in enumerate(rnn.all_weights):
             before = [part[layer : layer + 1] for part in state]
             dropped = self._drop(hidden, generator) if layer else hidden
             hidden, *after = function(
@@ -178,8 +205,9 @@ class TorchRNN:
         cls, architecture: Architecture, weights: dict[str, Floats], device: str
     ) -> TorchRNN:
         """A network on `device` with these weights."""
-        network = Network(architecture)
-        network.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
+        network = Network(architecture.forward_part)
+        names = network.state_dict()
+        network.load_state_dict({name: torch.tensor(weights[name]) for name in names})
         return cls(network.to(device).eval())
 
     @property

@@ -30,7 +30,8 @@ class RunSummary:
         corpus: names of the training text.
         seconds: that it was trained for.
         bytes: size of the model's file.
-        nats_per_character, network_nats_per_character, ngram_nats_per_character: what was reached
+        nats_per_character, network_nats_per_character, ngram_nats_per_character,
+        pseudo_nats_per_character: what was reached
             on held-out text: by the model that is saved, and by each part of a mixture alone.
     """
 
@@ -44,6 +45,7 @@ class RunSummary:
     nats_per_character: float | None = None
     network_nats_per_character: float | None = None
     ngram_nats_per_character: float | None = None
+    pseudo_nats_per_character: float | None = None
 
 
 def summarise(run: Path) -> RunSummary | None:
@@ -71,7 +73,10 @@ def _is_finished(training: Path) -> bool:
 def _model_facts(description: Mapping[str, Any]) -> dict[str, Any]:
     training = _table(description, "training")
     names = _table(description, "corpus").get("names")
-    figures = ("nats_per_character", "network_nats_per_character", "ngram_nats_per_character")
+    figures = (
+        *("nats_per_character", "network_nats_per_character", "ngram_nats_per_character"),
+        "pseudo_nats_per_character",
+    )
     return {
         "saved": training["saved"] if isinstance(training.get("saved"), str) else None,
         "corpus": ", ".join(map(str, names)) if isinstance(names, list) else None,

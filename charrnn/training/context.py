@@ -105,16 +105,15 @@ class Context:
         return CheckpointEvent(step, str(self.request.output / MODEL_FILE))
 
     def done(
-        self, step: int, best_step: int, loss: float | None, figures: Mapping[str, float | None]
+        self, step: int, best_step: int, figures: Mapping[str, float | None]
     ) -> DoneEvent:
         """The event that reports a finished run.
 
         Args:
             step: number of updates.
             best_step: the step with the lowest validation loss.
-            loss: of the network, in nats per character.
-            figures: of the mixture, in nats per character; they replace `loss`.
+            figures: of the model, by their names in a DoneEvent.
         """
-        values = {"nats_per_character": loss, **figures}
+        values = {"nats_per_character": None, **figures}
         output, seconds = str(self.request.output), self.clock.elapsed()
         return DoneEvent(output, step, best_step, seconds=seconds, **values)

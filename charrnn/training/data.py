@@ -28,6 +28,7 @@ from charrnn.training.batches import (
 )
 from charrnn.training.following import Leader
 from charrnn.training.processes import Alone, Group
+from charrnn.training.reader_batches import ReaderLineBatches, WindowBatches
 from charrnn.training.settings import DEFAULTS, Settings
 from charrnn.training.state import network_architecture
 from charrnn.training.trainer import Trainer
@@ -67,7 +68,11 @@ class TrainingData:
         """The training text in the order of training."""
         sizes = settings.batch, settings.chunk, settings.seed
         if self.corpus.reading.lines:
-            return LineBatches(self.training, *sizes)
+            lines = LineBatches(self.training, *sizes)
+            return ReaderLineBatches(lines) if settings.bidirectional else lines
+        if settings.bidirectional:
+            assert self.starts is not None
+            return WindowBatches(self.training, self.starts, *sizes)
         return StreamBatches(
             self.training, self._newline, *sizes, seams=self.seams, starts=self.starts
         )

@@ -89,6 +89,7 @@ class StepEvent:
         rate, muon_rate: learning rates of the last step.
         characters_per_second: of training.
         seconds: that the run has taken, all sessions together.
+        pseudo: whether the loss is a reader's: pseudo-nats.
     """
 
     step: int
@@ -100,6 +101,7 @@ class StepEvent:
     muon_rate: float
     characters_per_second: float
     seconds: float
+    pseudo: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,7 @@ class ValidationEvent:
         nats_per_character: on the held-out text; None where there is none.
         best: whether it is the lowest so far.
         seconds: that the run has taken, all sessions together.
+        pseudo: whether the losses are a reader's: pseudo-nats.
     """
 
     step: int
@@ -119,6 +122,7 @@ class ValidationEvent:
     nats_per_character: float | None
     best: bool
     seconds: float
+    pseudo: bool = False
 
 
 @dataclass(frozen=True)
@@ -162,6 +166,7 @@ class DoneEvent:
         nats_per_character: of the saved model on the held-out text; None where there is none.
         seconds: of the whole run.
         network_nats_per_character, ngram_nats_per_character: of each model of a mixture alone.
+        pseudo_nats_per_character: of a reader.
     """
 
     checkpoint: str
@@ -171,6 +176,7 @@ class DoneEvent:
     seconds: float
     network_nats_per_character: float | None = None
     ngram_nats_per_character: float | None = None
+    pseudo_nats_per_character: float | None = None
 
 
 @dataclass(frozen=True)
@@ -217,8 +223,16 @@ NAMES: Mapping[type, str] = {
 
 
 def as_json(event: Event) -> dict[str, Any]:
-    """The JSON object of `event`; a field with a default is left out while it has that default."""
+    """The JSON object of `event`; a field with a default is left out while it has that default.
+
+    A reader's losses are called what they are.
+    """
     values = {each.name: getattr(event, each.name) for each in fields(event)}
     optional = {each.name: each.default for each in fields(event)}
     kept = {name: value for name, value in values.items() if value is not optional[name]}
+    if kept.pop("pseudo", False):
+        kept = {
+            name.replace("nats_per_character", "pseudo_nats_per_character"): value
+            for name, value in kept.items()
+        }
     return {"event": NAMES[type(event)], **kept}

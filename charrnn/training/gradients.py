@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from charrnn.models.torch_rnn import Network, TorchState
-from charrnn.training.batches import IGNORED, Batch
+from charrnn.training.batches import Batch
+from charrnn.training.losses import summed_losses
 from charrnn.training.parallel import parallel_map
 from charrnn.training.processes import Group
 
@@ -179,10 +179,9 @@ class Gradients:
         self, shard: Shard, characters: int
     ) -> tuple[float, tuple[Tensor, ...], TorchState]:
         """The shard's part of the mean loss and of its gradients, and the state after it."""
-        logits, state = self._working(shard.inputs, shard.state, shard.generator)  # (B, T, V)
-        total = cross_entropy(
-            logits.flatten(0, 1), shard.targets.flatten(), ignore_index=IGNORED, reduction="sum"
+        losses = summed_losses(
+            self._working, shard.inputs, shard.targets, shard.state, shard.generator
         )
-        loss = total / characters
-        gradients = torch.autograd.grad(loss, tuple(self._working.parameters()))
-        return loss.item(), gradients, tuple(part.detach() for part in state)
+        objective, loss = losses.objective / characters, losses.reported / characters
+        gradients = torch.autograd.grad(objective, tuple(self._working.parameters()))
+        return loss.item(), gradients, tuple(part.detach() for part in losses.state)

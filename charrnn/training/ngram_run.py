@@ -226,4 +226,4 @@ def train_ngram_alone(context: Context) -> None:
     )
     (request.output / TRAINING_FILE).unlink(missing_ok=True)  # of the run that --fresh replaces
     emit(context.saved(step=0))
-    emit(context.done(0, 0, loss, figures))
+    emit(context.done(0, 0, figures))

@@ -209,5 +209,9 @@ def closing_seconds(settings: Settings, validation: float) -> float:
 def describe(settings: Settings, reading: Reading) -> str:
     """The options that repeat a run with `settings` exactly on the same machine."""
     shown = {"encoding": reading.encoding, "errors": reading.errors, **asdict(settings)}
-    flags = [f"{Parameter(name).option} {value}" for name, value in shown.items()]
+    flags = [
+        Parameter(name).option if value is True else f"{Parameter(name).option} {value}"
+        for name, value in shown.items()
+        if value is not False
+    ]
     return " ".join(["--lines", *flags] if reading.lines else flags)

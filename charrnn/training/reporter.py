@@ -62,6 +62,7 @@ class StepReporter:
                 muon_rate=factor * settings.muon_rate,
                 characters_per_second=self._characters / max(1e-9, now - self._reported),
                 seconds=now,
+                pseudo=settings.bidirectional,
             )
         )
         self.restart()

@@ -30,6 +30,7 @@ from charrnn.training.events import (
     ValidationEvent,
     WarningEvent,
 )
+from charrnn.training.figures import Figures, figures_so_far, final_figures
 from charrnn.training.following import follow, leading
 from charrnn.training.live_sample import live_sample
 from charrnn.training.mixing import Fit, fit_mixture
@@ -245,10 +246,11 @@ class _Session:
         improved = self._record.add_validation(trainer.step, loss)
         if improved:
             self._best = trainer.weights()
-            self._save_model(self._best)
+            self._save_model(self._best, figures_so_far(self._settings, loss))
         self._save()
         elapsed = self._clock.elapsed()
-        self._emit(ValidationEvent(trainer.step, training_loss, loss, improved, elapsed))
+        pseudo = self._settings.bidirectional
+        self._emit(ValidationEvent(trainer.step, training_loss, loss, improved, elapsed, pseudo))
         if improved:
             self._emit(self._context.saved(trainer.step))
         if self._request.samples:
@@ -263,7 +265,9 @@ class _Session:
         self._record.seconds = self._saved_at = self._clock.elapsed()
         save_run(self._request.output / TRAINING_FILE, self._trainer, self._record, self._best)
 
-    def _save_model(self, weights: Mapping[str, Array], fit: Fit | None = None) -> None:
+    def _save_model(
+        self, weights: Mapping[str, Array], figures: Figures, fit: Fit | None = None
+    ) -> None:
         """Write the network, and the n-gram model too if the fitted mixture is better."""
         mixed = fit is not None and fit.helps
         self._context.save_model(
@@ -271,9 +275,8 @@ class _Session:
                 "settings": recorded(self._settings),
                 "requested": self._record.requested,
                 "step": self._record.best_step,
-                "nats_per_character": self._record.best,
                 "history": self._record.history,
-                **(fit.figures() if fit else {}),
+                **figures,
             },
             architecture=self._trainer.network.architecture,
             weights=weights,
@@ -286,15 +289,16 @@ class _Session:
         assert self._best is not None
         fit = None if self._ngram is None else self._fit(self._best, self._ngram)
         record.finished = True
-        self._save_model(self._best, fit)
+        figures = figures_so_far(self._settings, record.best)
+        figures |= final_figures(self._trainer, self._best, self._data.validation, fit)
+        self._save_model(self._best, figures, fit)
         self._save()
         forget_counted(self._context)
         step = self._trainer.step
         if fit is not None and not fit.helps:
             self._warn("the n-gram model does not help on the held-out text: left out")
         self._emit(self._context.saved(step))
-        figures = fit.figures() if fit else {}
-        self._emit(self._context.done(step, record.best_step, record.best, figures))
+        self._emit(self._context.done(step, record.best_step, figures))
 
     def _fit(self, weights: Mapping[str, Array], ngram: NgramModel) -> Fit:
         """Mix the best network with the n-gram model."""
@@ -337,6 +341,6 @@ class _Session:
         output = self._request.output
         if holds_validated_model(output):
             return f" ({output / MODEL_FILE} is still the model of an earlier run)"
-        self._save_model(self._trainer.weights())
+        self._save_model(self._trainer.weights(), figures_so_far(self._settings, None))
         self._emit.try_to_emit(self._context.saved(self._trainer.step))
         return " (its model has not been validated yet)"

@@ -43,6 +43,7 @@ class Settings:
         embedding: width of a character's vector.
         output_layers: number of feed-forward layers between the recurrent ones and the output.
         output_hidden: width of each; 0: as wide as the recurrent layers.
+        bidirectional: whether to train a reader, too: each character from those on both sides.
         dropout: probability of zeroing a unit between layers and before the output.
         chunk: T, characters per step of truncated back-propagation through time.
         batch: B, sequences read in parallel.
@@ -70,6 +71,7 @@ class Settings:
     embedding: int = 64
     output_layers: int = field(default=0, metadata=ADDED)
     output_hidden: int = field(default=0, metadata=ADDED)
+    bidirectional: bool = field(default=False, metadata=ADDED)
     dropout: float = 0.05
     chunk: int = 48
     batch: int = 32
@@ -101,6 +103,8 @@ class Settings:
             self._require(name, 0, 1 if name == "warmup" else 2**63 - 1)
         for name in ("dropout", "validation"):
             self._require(name, 0, 0.95)
+        if self.bidirectional and self.cell == NO_NETWORK:
+            raise SettingsError("--bidirectional trains a network; leave out --cell none")
         if self.output_hidden and not self.output_layers:
             raise SettingsError(
                 Parameter("output_hidden"),

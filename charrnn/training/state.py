@@ -204,6 +204,7 @@ def network_architecture(settings: Settings, vocabulary_size: int) -> Architectu
         settings.dropout,
         settings.output_layers,
         (settings.output_hidden or settings.hidden) if settings.output_layers else 0,
+        settings.bidirectional,
     )
 
 

@@ -25,6 +25,7 @@ LOSSES = {
     "nats_per_character": "loss/validation",
     "network_nats_per_character": "loss/network",
     "ngram_nats_per_character": "loss/ngram",
+    "pseudo_nats_per_character": "pseudo_loss/validation",
 }
 
 
@@ -89,8 +90,12 @@ class TensorBoard:
         writer.add_hparams(self._settings, figures, run_name=".", global_step=event.step)
 
 
+def _loss(event: StepEvent | ValidationEvent) -> str:
+    return "pseudo_loss" if event.pseudo else "loss"
+
+
 def _add_step(writer: SummaryWriter, event: StepEvent) -> None:
-    writer.add_scalar("loss/training", event.nats_per_character, event.step)
+    writer.add_scalar(f"{_loss(event)}/training", event.nats_per_character, event.step)
     writer.add_scalar("rate/adamw", event.rate, event.step)
     writer.add_scalar("rate/muon", event.muon_rate, event.step)
     writer.add_scalar("gradient_norm", event.gradient_norm, event.step)
@@ -100,7 +105,7 @@ def _add_step(writer: SummaryWriter, event: StepEvent) -> None:
 
 def _add_validation(writer: SummaryWriter, event: ValidationEvent) -> None:
     if event.nats_per_character is not None:
-        writer.add_scalar("loss/validation", event.nats_per_character, event.step)
+        writer.add_scalar(f"{_loss(event)}/validation", event.nats_per_character, event.step)
 
 
 def _add_sample(writer: SummaryWriter, event: SampleEvent) -> None:

@@ -22,6 +22,7 @@ from torch import nn
 from charrnn.arrays import Array
 from charrnn.errors import Flag, Parameter, TrainingError
 from charrnn.models.architecture import Architecture
+from charrnn.models.torch_reader import network_of
 from charrnn.models.torch_rnn import Network, TorchState
 from charrnn.text.documents import Documents
 from charrnn.training.adamw import AdamW
@@ -33,6 +34,7 @@ from charrnn.training.processes import Alone, Group
 from charrnn.training.settings import Settings
 from charrnn.training.validation import mean_loss
 
+HIDDEN_LAYERS = ("rnn.weight", "output_layers.", "backward.weight", "reader_layers.")
 FINAL_RATE = 0.02
 """The learning rates at the end, as a share of their peak."""
 
@@ -129,7 +131,7 @@ class Trainer:
         self._group = group or Alone()
         torch.manual_seed(settings.seed)
         with one_thread():  # orthogonal matrices depend on the number of threads
-            self.network = Network(architecture).to(device)
+            self.network = network_of(architecture).to(device)
         precision = getattr(torch, settings.precision)
         self._gradients = Gradients(self.network, precision, self._group)
         self.muon, self.adamw = _optimisers(self.network, settings, self._group)
@@ -244,7 +246,7 @@ class Trainer:
 
 def trained_by_muon(name: str) -> bool:
     """Whether the parameter `name` is a recurrent or feed-forward layer's matrix."""
-    return name.startswith(("rnn.weight", "output_layers.")) and not name.endswith(".bias")
+    return name.startswith(HIDDEN_LAYERS) and not name.endswith(".bias")
 
 
 def _optimisers(network: Network, settings: Settings, group: Group) -> tuple[Muon, AdamW]:

@@ -14,8 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from charrnn.inference.pseudo import pseudo_scores
 from charrnn.inference.scoring import score_spans
-from charrnn.models.interface import Tokens
+from charrnn.models.interface import LogProbabilities, Tokens
+from charrnn.models.torch_reader import ReaderNetwork, TorchReader
 from charrnn.models.torch_rnn import Network, TorchRNN, TorchState
 from charrnn.text.documents import Documents
 from charrnn.training.parallel import map_in_single_threads
@@ -43,8 +45,24 @@ class BlockwiseRNN(TorchRNN):
         )
 
 
+class BlockwiseReader(TorchReader):
+    """A TorchReader that reads ROWS texts at a time."""
+
+    def predict(self, texts: Tokens) -> LogProbabilities:
+        """Log-probabilities (B, W - 2, V), as `Reader.predict` describes them."""
+        blocks = [texts[begin : begin + ROWS] for begin in range(0, len(texts), ROWS)]
+        return np.concatenate(map_in_single_threads(super().predict, blocks))
+
+
 def mean_loss(network: Network, documents: Documents, check: Callable[[], None]) -> float:
-    """Nats per character of `documents`; `check` is called between pieces of them."""
+    """Nats per character of `documents`; of a reader, pseudo-nats.
+
+    `check` is called between pieces of them.
+    """
+    if isinstance(network, ReaderNetwork):
+        reader = BlockwiseReader(network)
+        (score,) = pseudo_scores(reader, [documents], lambda done: check())
+        return score.nats_per_character
     model = BlockwiseRNN(network.eval())
     total = 0.0
     for scored in score_spans(model, documents):

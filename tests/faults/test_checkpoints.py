@@ -514,7 +514,8 @@ def fuzz(number: int, seed: int) -> Counter[str]:
     originals = []
     counted = small_checkpoint(with_ngram=True)
     deep = random_checkpoint("ab", "rnn-relu", hidden=2, output_layers=1)
-    for each in (small_checkpoint(), counted, with_tables(counted), deep):
+    reader = random_checkpoint("ab", hidden=2, bidirectional=True)
+    for each in (small_checkpoint(), counted, with_tables(counted), deep, reader):
         save_checkpoint(MODEL, each)
         originals.append(MODEL.read_bytes())
     outcomes: Counter[str] = Counter()

@@ -40,9 +40,8 @@ def parts(path: Path = FILE) -> tuple[Description, dict[str, Array]]:
 def test_a_checkpoint_survives_the_round_trip(cell: str, lines: bool) -> None:
     training = {"history": [{"step": 1, "validation": 2.5}], "nats_per_character": None}
     corpus = {"names": ["é.txt"], "characters": 10**12}
-    saved = dataclasses.replace(
-        random_checkpoint(WORLD, cell, 2, lines=lines), training=training, corpus=corpus
-    )
+    random = random_checkpoint(WORLD, cell, 2, lines=lines, bidirectional=lines)
+    saved = dataclasses.replace(random, training=training, corpus=corpus)
     save_checkpoint(FILE, saved)
     found = load_checkpoint(FILE)
     for field in dataclasses.fields(Checkpoint):

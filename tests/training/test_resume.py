@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from charrnn.cli import main as cli
+from charrnn.models.torch_reader import TorchReader
 from charrnn.models.torch_rnn import TorchRNN
 from charrnn.training import clock, state
 from charrnn.training import session as training_run
@@ -39,6 +40,8 @@ CONFIGURATIONS = {
     "bfloat16": ("--precision", "bfloat16"),
     "lines": ("--lines", "--dropout", "0.3", "--layers", "2"),
     "gru-lines-bfloat16": ("--cell", "gru", "--lines", "--precision", "bfloat16"),
+    "bidirectional": ("--bidirectional", "--dropout", "0.3"),
+    "bidirectional-lines": ("--bidirectional", "--lines", "--layers", "2"),
     "without-validation": ("--validation", "0"),
 }
 """Options besides SIZES."""
@@ -48,10 +51,15 @@ ELSEWHERE = tuple(name for name in CONFIGURATIONS if name not in EVERYWHERE)
 POINTS = [
     *((name, "step", at) for name in EVERYWHERE for at in range(STEPS)),
     *((name, "step", at) for name in ELSEWHERE for at in (0, 4, 11)),
-    *((name, "validation", at) for name in (*EVERYWHERE, *ELSEWHERE[:-1]) for at in (0, 1, 2)),
+    *((name, "validation", at) for name in (*EVERYWHERE, *ELSEWHERE[:-3]) for at in (0, 1, 2)),
+    *(("bidirectional", "reading", at) for at in (0, 2)),
 ]
 """Configuration, what is going on, which time."""
-BUSY = {"step": (Trainer, "train_step"), "validation": (TorchRNN, "score")}
+BUSY = {
+    "step": (Trainer, "train_step"),
+    "validation": (TorchRNN, "score"),
+    "reading": (TorchReader, "predict"),
+}
 
 
 def test_there_are_enough_points() -> None:

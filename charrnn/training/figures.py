@@ -1,0 +1,43 @@
+"""The figures of a saved model, by the names that they have in files and events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from charrnn.arrays import Array
+from charrnn.models.torch_rnn import TorchRNN
+from charrnn.text.documents import Documents
+from charrnn.training.mixing import Fit
+from charrnn.training.settings import Settings
+from charrnn.training.trainer import Trainer
+from charrnn.training.validation import mean_loss
+
+Figures: TypeAlias = dict[str, float | None]
+
+
+def figures_so_far(settings: Settings, loss: float | None) -> Figures:
+    """The figure of a network with the validation loss `loss`; of a reader, in pseudo-nats."""
+    pseudo = "pseudo_" if settings.bidirectional else ""
+    return {f"{pseudo}nats_per_character": loss}
+
+
+def final_figures(
+    trainer: Trainer, weights: Mapping[str, Array], held_out: Documents, fit: Fit | None
+) -> Figures:
+    """The figures of the mixture, or else of the next-character network that is part of a reader.
+
+    Args:
+        trainer: of the network.
+        weights: of the network.
+        held_out: text to measure it on.
+        fit: of the mixture with an n-gram model, if there is one.
+    """
+    if fit is not None:
+        return {**fit.figures()}
+    architecture = trainer.network.architecture
+    if not (architecture.bidirectional and held_out.characters):
+        return {}
+    device = str(trainer.network.output.weight.device)
+    model = TorchRNN.from_weights(architecture, dict(weights), device)
+    return {"nats_per_character": mean_loss(model.network, held_out, lambda: None)}
