@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from charrnn.inference.arguments import (
     texts_of,
 )
 from charrnn.inference.html import ShownAsHeatMap, model_card
+from charrnn.inference.restoring import Restorer
 from charrnn.inference.scoring import (
     Score,
     evaluate_documents,
@@ -33,8 +33,7 @@ from charrnn.inference.strategies import Value
 from charrnn.inference.texts import Request, Sample, Writer
 from charrnn.models.checkpoint import Checkpoint, load_checkpoint
 from charrnn.models.interface import LanguageModel
-from charrnn.models.loading import load_model, load_reader
-from charrnn.models.reader import Reader
+from charrnn.models.loading import load_model
 from charrnn.storage.runs import find_checkpoint
 from charrnn.text.corpus import load_corpus
 from charrnn.text.documents import Documents, Ids, id_blocks
@@ -62,7 +61,7 @@ class CharacterScores(ShownAsHeatMap):
 
 
 @dataclass(frozen=True, repr=False)
-class TrainedModel:
+class TrainedModel(Restorer):
     """A model and its vocabulary.
 
     Attributes:
@@ -102,11 +101,6 @@ class TrainedModel:
 
     def _repr_html_(self) -> str:
         return model_card(repr(self), self.checkpoint.training)
-
-    @cached_property
-    def reader(self) -> Reader | None:
-        """What predicts each character from all others, if it was trained in both directions."""
-        return load_reader(self.checkpoint)
 
     @property
     def vocabulary(self) -> Vocabulary:

@@ -31,7 +31,11 @@ QUICK = (
     *("--seed", "1", "--device", "cpu"),
 )
 """Options of `train` for a model that is trained in a moment, the same on every machine."""
-REPLACEABLE = {"--device", *(f"--{field.name.replace('_', '-')}" for field in fields(Settings))}
+FLAGS = {each.name for each in fields(Settings) if each.default is False}
+REPLACEABLE = {
+    "--device",
+    *(f"--{each.name.replace('_', '-')}" for each in fields(Settings) if each.name not in FLAGS),
+}
 
 
 def later_wins(arguments: Sequence[str | Path]) -> list[str]:

@@ -34,7 +34,10 @@ ORDER = (  # each package imports only from those before it, or from itself
 )
 ONLY_IN = {  # library -> the modules that may import it at all
     "rich": ("cli.progress", "cli.heat_map", "cli.bar"),
-    "torch": ("models.torch_rnn", "models.loading", "inference.gradient_reach", "training"),
+    "torch": (
+        *("models.torch_rnn", "models.torch_reader", "models.loading"),
+        *("inference.gradient_reach", "training"),
+    ),
     "click": ("cli",),
     "safetensors": ("storage.tensor_file",),
     "filelock": ("storage.files",),

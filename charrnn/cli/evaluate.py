@@ -107,6 +107,8 @@ def _rows(
 
 
 def _pseudo_total(found: Sequence[Evaluation]) -> Score | None:
+    from charrnn.inference.scoring import Score
+
     scores = [each.pseudo for each in found if each.pseudo is not None]
     return Score.total(scores) if scores else None
 

@@ -9,7 +9,7 @@ from charrnn.models.interface import LanguageModel
 from charrnn.models.mixture import Mixture
 from charrnn.models.ngram import NgramModel
 from charrnn.models.numpy_rnn import NumpyRNN
-from charrnn.models.reader import NumpyReader, Reader
+from charrnn.models.reader import NumpyReader
 
 
 def load_model(
@@ -39,7 +39,7 @@ def load_model(
     return Mixture(network, NgramModel(checkpoint.ngram), checkpoint.exponents)
 
 
-def load_reader(checkpoint: Checkpoint) -> Reader | None:
+def load_reader(checkpoint: Checkpoint) -> NumpyReader | None:
     """The reader in `checkpoint`, which computes on a CPU; None if there is none."""
     architecture = checkpoint.architecture
     if architecture is None or not architecture.bidirectional:
