@@ -29,6 +29,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "streams": Benchmark("many streams against one", "inference", "many_streams"),
     "mixture": Benchmark("mixture against the network alone", "inference", "mixture"),
     "scoring": Benchmark("many lines against one by one", "inference", "scoring"),
+    "page": Benchmark("the exported page in Chromium", "web_page", "writing"),
     "step": Benchmark("training step against a plain one", "training", "step"),
     "processes": Benchmark("two processes against two threads", "training", "processes"),
     "run": Benchmark("training run against a bare loop", "training", "run"),

@@ -19,6 +19,7 @@ class Model {
     this.characters = ["", "", ...facts.vocabulary.map((point) => String.fromCodePoint(point))];
     this.ids = new Map(this.characters.slice(2).map((character, i) => [character, i + 2]));
     this.size = this.characters.length;
+    this.probabilities = new Float64Array(this.size); // the n-gram model's, until the next step
   }
 
   /** The ids of the characters (code points) of `text`; unknown ones are UNK. */
@@ -48,14 +49,15 @@ class Model {
     }
     if (this.ngram) {
       state.ngram = this.ngram.step(id, state.ngram);
-      const probabilities = new Float64Array(this.size);
-      this.ngram.predict(state.ngram, probabilities);
-      this.mix(result, probabilities, this.ngram.matched(state.ngram));
+      this.ngram.predict(state.ngram, this.probabilities);
+      this.mix(result, this.ngram.matched(state.ngram));
     }
     return result;
   }
 
-  mix(result, probabilities, matched) {
+  /** Mix the n-gram model's probabilities into the network's, of which there may be none. */
+  mix(result, matched) {
+    const { probabilities } = this;
     if (!this.network) {
       for (let id = 0; id < this.size; id++) result[id] = Math.log(probabilities[id]);
       return;

@@ -46,6 +46,8 @@ function surprisalClass(logProbability) {
   return level >= 1 ? `s${level}` : "";
 }
 
+// Each line is an element of its own: what is added at the end then makes the browser lay out the last
+// line, not the whole text.
 class TextView {
   /**
    * @param root element for the text. @param panel element for what is known of a character.
@@ -67,6 +69,8 @@ class TextView {
 
   clear() {
     this.root.replaceChildren();
+    this.line = null; // the one that goes on
+    this.spans = [];
     this.items = [];
     this.current = -1;
     this.panel.replaceChildren(element("p", this.hint));
@@ -74,20 +78,24 @@ class TextView {
 
   /** Add items: {character, className, ...}; only those with `known` can be asked about. */
   append(items) {
-    const fragment = document.createDocumentFragment();
     for (const item of items) {
+      if (this.line === null) {
+        this.line = element("div");
+        this.root.append(this.line);
+      }
       const span = element("span", item.character || "⏹", item.className);
       span.charactersIndex = this.items.length;
+      this.line.append(span);
       this.items.push(item);
-      fragment.append(span);
+      this.spans.push(span);
+      if (item.character === "\n") this.line = null;
     }
-    this.root.append(fragment);
   }
 
   /** Mark every character anew. */
   mark(classOf) {
     this.items.forEach((item, i) => {
-      this.root.children[i].className = classOf(item, i);
+      this.spans[i].className = classOf(item, i);
     });
     if (this.current >= 0) this.show(this.current);
   }
@@ -114,9 +122,9 @@ class TextView {
   }
 
   show(place) {
-    if (this.current >= 0) this.root.children[this.current].classList.remove("current");
+    if (this.current >= 0) this.spans[this.current].classList.remove("current");
     this.current = place;
-    this.root.children[place].classList.add("current");
+    this.spans[place].classList.add("current");
     this.panel.replaceChildren();
     this.describe(this.panel, this.items[place], place);
   }
