@@ -115,14 +115,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
         path = path / MODEL_FILE
         if not path.exists():
             raise CheckpointError(f"{path.parent} has no {MODEL_FILE}; {tensor_file.REMEDY}")
-    description, arrays = tensor_file.read(path, _expected_arrays)
-    vocabulary, architecture = _parts(description)
-    try:
+    with tensor_file.opened(path, _expected_arrays) as (description, arrays):
+        vocabulary, architecture = _parts(description)
         ngram = _ngram(description.get("ngram"), arrays)
         own = {name: array for name, array in arrays.items() if not name.startswith(NGRAM)}
         require_finite(own, MAX_WEIGHT)
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from None
     weights = architecture.shapes() if architecture else ()
     return Checkpoint(
         vocabulary=vocabulary,

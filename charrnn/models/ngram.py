@@ -25,7 +25,6 @@ import numpy as np
 
 from charrnn.arrays import Array, Integers
 from charrnn.models.interface import LogProbabilities, Rows, Tokens
-from charrnn.models.ngram_counter import count_ngrams
 from charrnn.models.ngram_counts import MAX_NGRAMS, NgramCounts
 from charrnn.models.ngram_tables import NgramTables
 
@@ -83,6 +82,8 @@ class NgramModel:
         sentence_start: bool = True,
     ) -> NgramModel:
         """The model of a text; see `count_ngrams` for arguments, limits and errors."""
+        from charrnn.models.ngram_counter import count_ngrams  # not needed to use a model
+
         return cls(
             count_ngrams(
                 ids, order, vocabulary_size, max_ngrams=max_ngrams, sentence_start=sentence_start

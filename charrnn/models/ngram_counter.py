@@ -10,7 +10,7 @@ are those of lossy counting (Manku & Motwani 2002): a count may fall short by `m
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -95,31 +95,40 @@ class NgramCounter:
         self._max_ngrams, self._sentence_start = max_ngrams, sentence_start
         self._directory, self._block, self._step = directory, block, step
         self.steps = max(1, -(-len(ids) // step))
-        self._waiting = deque(bit_reversed_order(self.steps))
+        self._counted: set[int] = set()
         self._tries: list[Trie] = []  # the first holds the joined steps, the others one step each
 
-    def count(self, threads: int = 1) -> Generator[int, None, None]:
-        """Count one step after another; whenever it stops, the counted steps are evenly spread.
+    def count(
+        self, threads: int = 1, steps: Iterable[int] | None = None
+    ) -> Generator[int, None, None]:
+        """Count one step after another.
 
-        The result depends on how many steps the caller takes, never on `threads`.
+        The result depends on the steps that the caller takes, never on `threads`.
+
+        Args:
+            threads: that count at the same time.
+            steps: which, in this order; by default all of them, so that whenever it stops, the
+                counted ones are evenly spread. None is counted twice.
 
         Yields:
             the number of characters of each step.
         """
+        wanted = bit_reversed_order(self.steps) if steps is None else steps
+        waiting = deque(step for step in wanted if step not in self._counted)
         with ThreadPoolExecutor(threads) as pool:
             running: deque[tuple[int, Future[Trie]]] = deque()
             try:
-                while self._waiting or running:
-                    while self._waiting and len(running) <= threads:
-                        step = self._waiting.popleft()
+                while waiting or running:
+                    while waiting and len(running) <= threads:
+                        step = waiting.popleft()
                         running.append((step, pool.submit(self._count_step, step)))
                     step, future = running.popleft()
                     self._add(future.result())
+                    self._counted.add(step)
                     yield min(self._step, len(self._ids) - step * self._step)
             finally:
-                for step, future in reversed(running):
+                for _, future in running:
                     future.cancel()
-                    self._waiting.appendleft(step)
 
     def finish(
         self, max_ngrams: int | None = None, max_cutoff: int = MAX_FINAL_CUTOFF
@@ -198,6 +207,23 @@ def count_ngrams(
     for _ in counter.count():
         pass
     return counter.finish()
+
+
+def recent_first(characters: int, step: int, recent: int, gap: int) -> tuple[list[int], list[int]]:
+    """The steps of a text in an order that begins at its end, and those that are left for later.
+
+    Args:
+        characters: of the text.
+        step: characters per step.
+        recent: steps with so many characters at the end are counted first, backwards; then the
+            others, evenly spread.
+        gap: steps with so many characters at the end are left, but at least one is not.
+    """
+    steps = max(1, -(-characters // step))
+    stop = max(1, (characters - gap) // step) if gap else steps
+    start = min(stop, max(0, (characters - recent) // step)) if recent else stop
+    others = bit_reversed_order(start) if start else []
+    return [*range(stop - 1, start - 1, -1), *others], list(range(stop, steps))
 
 
 def bit_reversed_order(n: int) -> list[int]:

@@ -17,6 +17,7 @@ import math
 import os
 import re
 import stat
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from io import BufferedReader
@@ -109,15 +110,29 @@ def read(path: Path, expected: Expectation) -> tuple[Description, dict[str, Arra
     Raises:
         CheckpointError: it is missing, not a sealed file, damaged or inconsistent.
     """
+    with opened(path, expected) as contents:
+        return contents
+
+
+@contextmanager
+def opened(path: Path, expected: Expectation) -> Iterator[tuple[Description, dict[str, Array]]]:
+    """Like `read`, for a block that checks the contents while the SHA-256 is being computed.
+
+    What the block finds wrong is reported like what is found here; the contents may be used only
+    after it. If the file is damaged, that is what is reported, whatever else is wrong.
+    """
     data = _read_regular(path)
     try:
         header_length = _header_length(data)
-        _check_seal(data, header_length)
-        header = strict_json(bytes(data[8 : 8 + header_length]))
-        description = _description(header)
-        specifications = expected(description)
-        _check_arrays(header, specifications)
-        return description, _arrays(data[8 + header_length :], header, specifications)
+        seal = _Seal(data, header_length)
+        try:
+            header = strict_json(bytes(data[8 : 8 + header_length]))
+            description = _description(header)
+            specifications = expected(description)
+            _check_arrays(header, specifications)
+            yield description, _arrays(data[8 + header_length :], header, specifications)
+        finally:
+            seal.check()
     except (CharRNNError, RecursionError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} is not a usable checkpoint: {_one_line(error)}") from error
 
@@ -197,16 +212,30 @@ def foreign_kind(beginning: bytes) -> str | None:
     return next(kinds, None)
 
 
-def _check_seal(data: memoryview, header_length: int) -> None:
-    seals = list(SEAL.finditer(data, 8, 8 + header_length))
-    if len(seals) != 1:
-        raise CheckpointError(f"it was not written by charrnn; {REMEDY}")
-    start, stop = seals[0].span(1)
-    whole = hashlib.sha256(data[:start])
-    whole.update(NO_DIGEST.encode())
-    whole.update(data[stop:])
-    if whole.hexdigest().encode() != seals[0][1]:
-        raise CheckpointError("its SHA-256 does not match: the file is damaged; copy it again")
+class _Seal:
+    """Computes the SHA-256 of a file's `data` in a thread of its own."""
+
+    def __init__(self, data: memoryview, header_length: int) -> None:
+        seals = list(SEAL.finditer(data, 8, 8 + header_length))
+        if len(seals) != 1:
+            raise CheckpointError(f"it was not written by charrnn; {REMEDY}")
+        self._data, self._seal = data, seals[0]
+        self._digest = b""
+        self._thread = threading.Thread(target=self._compute)
+        self._thread.start()
+
+    def _compute(self) -> None:
+        start, stop = self._seal.span(1)
+        whole = hashlib.sha256(self._data[:start])
+        whole.update(NO_DIGEST.encode())
+        whole.update(self._data[stop:])
+        self._digest = whole.hexdigest().encode()
+
+    def check(self) -> None:
+        """Wait for it; raise CheckpointError unless it is what the file says."""
+        self._thread.join()
+        if self._digest != self._seal[1]:
+            raise CheckpointError("its SHA-256 does not match: the file is damaged; copy it again")
 
 
 def strict_json(text: bytes | str) -> Any:

@@ -64,6 +64,11 @@ class TrainingData:
     held_out: float
     group: Group = field(default_factory=Alone)
 
+    @property
+    def is_one_document(self) -> bool:
+        """Whether the held-out text is the end of the only document."""
+        return self.starts is not None and len(self.starts) == 1
+
     def batches(self, settings: Settings) -> Batches:
         """The training text in the order of training."""
         sizes = settings.batch, settings.chunk, settings.seed

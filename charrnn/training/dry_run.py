@@ -75,9 +75,8 @@ def dry_run(request: TrainingRequest) -> Forecast:
     requested = request.requested
     data, device = prepare(request, Alone(), lambda event: None)
     reading = clock.elapsed()
-    ngram = plan_ngram(
-        len(data.training), requested.get("ngram_order"), request.budget.minutes
-    )
+    order, minutes = requested.get("ngram_order"), request.budget.minutes
+    ngram = plan_ngram(len(data.training), order, minutes, data.is_one_document)
     counted, counting = _counting(data, ngram)
     text, machine = Text.of(data), Machine(data, device)
     started = clock.elapsed()
@@ -97,7 +96,7 @@ def _counting(data: TrainingData, plan: NgramPlan) -> tuple[int, float]:
     """About how many characters are counted for the n-gram model, and the seconds it takes."""
     if not (plan.order and data.validation.characters):
         return 0, 0.0
-    total = len(data.training)
+    total = min(len(data.training), plan.most or len(data.training))
     sample = data.training[:TIMED_CHARACTERS]
     started = time.monotonic()
     NgramModel.build(sample, plan.order, len(data.corpus.vocabulary))

@@ -9,7 +9,7 @@ counting gains more than training. Measurements are in tests/benchmarks/README.m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from charrnn.models.ngram_counter import MAX_FINAL_CUTOFF
 from charrnn.models.ngram_counts import MAX_NGRAMS
@@ -17,6 +17,12 @@ from charrnn.models.ngram_trie import MAX_CUTOFF
 
 ALWAYS_COUNTED = 20_000_000
 """A text of at most this many characters is counted whole, however short the budget."""
+RECENT = 60_000_000
+"""So many characters at the end of a longer one are counted first: they are most like what follows.
+As many others come after them, evenly spread; more of those made the model worse."""
+GAP = 2_000_000
+"""So many characters of it beside the held-out part are counted last, for a second model; with the
+first one, to which the held-out part is as new as another text, the mixture is fitted."""
 SHORT_ORDER, LONG_ORDER = 8, 10
 LONG_MAX_NGRAMS = 8_000_000
 """Of a longer text; about 110 MB on disk, which `sample` opens in a quarter of a second."""
@@ -35,20 +41,30 @@ class NgramPlan:
         max_ngrams: the rarest beyond this many are dropped.
         max_cutoff: an n-gram that occurs more often is never dropped; the order is lowered instead.
         seconds: after which no more characters are counted; None for no limit.
+        recent: so many characters at the end are counted first.
+        gap: so many characters at the end are counted last, after the held-out text is predicted.
+        most: so many others are counted at most; None: all.
     """
 
     order: int
     max_ngrams: int
     max_cutoff: int
     seconds: float | None
+    recent: int = 0
+    gap: int = 0
+    most: int | None = None
 
 
-def plan_ngram(characters: int, order: int | None, minutes: float | None) -> NgramPlan:
+def plan_ngram(
+    characters: int, order: int | None, minutes: float | None, one_document: bool
+) -> NgramPlan:
     """The plan for a training text of so many `characters`.
 
     Args:
         order: the requested one; None: chosen.
         minutes: of the whole run; None if it is limited by steps or epochs: all is counted then.
+        one_document: whether its end is what the held-out text follows. Of several documents, each
+            has a held-out part, or some have.
     """
     if characters <= ALWAYS_COUNTED:
         order = SHORT_ORDER if order is None else order
@@ -56,4 +72,5 @@ def plan_ngram(characters: int, order: int | None, minutes: float | None) -> Ngr
     share = COUNTING_SHARE * (1 - FINISHING_SHARE)
     seconds = None if minutes is None else share * minutes * 60
     order = LONG_ORDER if order is None else order
-    return NgramPlan(order, LONG_MAX_NGRAMS, MAX_CUTOFF, seconds)
+    plan = NgramPlan(order, LONG_MAX_NGRAMS, MAX_CUTOFF, seconds)
+    return replace(plan, recent=RECENT, gap=GAP, most=2 * RECENT) if one_document else plan

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -14,19 +14,20 @@ from charrnn.inference.scoring import evaluate_documents
 from charrnn.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from charrnn.models.ngram import NgramModel
 from charrnn.models.ngram_blocks import BLOCK
-from charrnn.models.ngram_counter import STEP, NgramCounter
+from charrnn.models.ngram_counter import STEP, NgramCounter, recent_first
 from charrnn.models.ngram_tables import NgramTables
 from charrnn.platform import handle_signals, share_freed_memory
 from charrnn.training.context import Context
 from charrnn.training.events import CountingEvent, StartEvent, WarningEvent
 from charrnn.training.ngram_plan import ALWAYS_COUNTED, NgramPlan, plan_ngram
-from charrnn.training.run_directory import NGRAM_FILE
+from charrnn.training.run_directory import FITTED_FILE, NGRAM_FILE
 from charrnn.training.settings import DEFAULTS, recorded
 from charrnn.training.signals import Interrupted, StopRequest, StopRequested
 from charrnn.training.state import TRAINING_FILE
 
 MAX_COUNTS = 4_000_000
 """A model of more n-grams is stored as tables: three times as large, but opened at once."""
+COUNTED_FILES = FITTED_FILE, NGRAM_FILE
 MAX_THREADS = 4
 """Each thread that counts takes about 200 MB."""
 EVALUATED = 200_000
@@ -38,33 +39,40 @@ class CountedNgrams:
     """The n-gram model of a training text.
 
     Attributes:
-        order: the planned one; that of a small model may be lower.
+        plan: by which they were counted; the order of a small model may be lower.
         model: the model.
-        nats_per_character: of it alone, on held-out text; None where there is none.
+        fitted: the model that the mixture is fitted with: without what is beside the held-out
+            text, and would make that too easy. The same, of a short text.
+        nats_per_character: of `fitted` alone, on held-out text; None where there is none.
         characters: how many were counted.
         total: how many there are.
     """
 
-    order: int
+    plan: NgramPlan
     model: NgramModel
+    fitted: NgramModel
     nats_per_character: float | None
     characters: int
     total: int
 
     def warning(self) -> WarningEvent | None:
-        """What to tell if there was not enough time for all of the text."""
+        """What to tell if not all of the text was counted."""
         if self.characters >= self.total:
             return None
+        which = "the last ones and others, " if self.plan.recent else ""
+        most = self.plan.most
+        remedy = "" if most and self.characters >= most else "; with more --minutes it counts more"
         return WarningEvent(
-            f"the n-gram model counts {self.characters:,} of {self.total:,} characters, evenly "
-            "spread; with more --minutes it counts more"
+            f"the n-gram model counts {self.characters:,} of {self.total:,} characters, "
+            f"{which}evenly spread{remedy}"
         )
 
 
 def _plan(context: Context, order: int | None = None) -> NgramPlan:
     request = context.request
+    data, minutes = context.data, request.budget.minutes
     wanted = request.requested.get("ngram_order", order)
-    return plan_ngram(len(context.data.training), wanted, request.budget.minutes)
+    return plan_ngram(len(data.training), wanted, minutes, data.is_one_document)
 
 
 def build_ngram(context: Context, order: int | None) -> CountedNgrams | None:
@@ -95,7 +103,8 @@ def build_ngram(context: Context, order: int | None) -> CountedNgrams | None:
 
 def forget_counted(context: Context) -> None:
     """Remove what was counted: the run is finished."""
-    (context.request.output / NGRAM_FILE).unlink(missing_ok=True)
+    for name in COUNTED_FILES:
+        (context.request.output / name).unlink(missing_ok=True)
 
 
 @contextmanager
@@ -127,20 +136,50 @@ def _count(context: Context, plan: NgramPlan, check: Callable[[], None]) -> Coun
         block=min(BLOCK, STEP),
         step=STEP,
     )
-    started, counted = time.monotonic(), 0
-    counting = counter.count(min(MAX_THREADS, torch.get_num_threads()))
-    for characters in counting:
-        check()
-        counted += characters
-        if len(ids) > ALWAYS_COUNTED:
-            context.emit.try_to_show(CountingEvent(counted, len(ids), time.monotonic() - started))
-        if plan.seconds is not None and time.monotonic() - started > plan.seconds:
-            break
-    counting.close()
+    first, beside = recent_first(len(ids), STEP, plan.recent, plan.gap)
+    threads = min(MAX_THREADS, torch.get_num_threads())
+    counting = _Counting(context, check)
+    counting.take(counter.count(threads, first), plan.seconds, plan.most)
+    fitted = _model(counter, plan)
+    loss = _loss(context, fitted)
+    counting.take(counter.count(threads, beside))
+    model = _model(counter, plan) if beside else fitted
+    return CountedNgrams(plan, model, fitted, loss, counting.characters, len(ids))
+
+
+class _Counting:
+    """How far counting is; `check` is called after every step."""
+
+    def __init__(self, context: Context, check: Callable[[], None]) -> None:
+        self._emit, self._check = context.emit, check
+        self._total = len(context.data.training)
+        self._started = time.monotonic()
+        self.characters = 0
+
+    def take(
+        self,
+        steps: Generator[int, None, None],
+        seconds: float | None = None,
+        most: int | None = None,
+    ) -> None:
+        """Count until `seconds` since the beginning are over, or `most` characters are counted."""
+        for characters in steps:
+            self._check()
+            self.characters += characters
+            elapsed = time.monotonic() - self._started
+            if self._total > ALWAYS_COUNTED:
+                self._emit.try_to_show(CountingEvent(self.characters, self._total, elapsed))
+            if seconds is not None and elapsed > seconds:
+                break
+            if most is not None and self.characters >= most:
+                break
+        steps.close()
+
+
+def _model(counter: NgramCounter, plan: NgramPlan) -> NgramModel:
     counts = counter.finish(max_cutoff=plan.max_cutoff)
     large = sum(counts.ngrams) > MAX_COUNTS
-    model = NgramModel(NgramTables.from_counts(counts) if large else counts)
-    return CountedNgrams(plan.order, model, _loss(context, model), counted, len(ids))
+    return NgramModel(NgramTables.from_counts(counts) if large else counts)
 
 
 def _loss(context: Context, model: NgramModel) -> float | None:
@@ -155,19 +194,23 @@ def _save(context: Context, found: CountedNgrams) -> None:
     facts = {
         "nats_per_character": found.nats_per_character,
         "characters": found.characters,
-        "order": found.order,
+        "order": found.plan.order,
         "requested": context.request.as_requested(),
     }
-    checkpoint = Checkpoint(
-        vocabulary=corpus.vocabulary,
-        lines=corpus.reading.lines,
-        architecture=None,
-        weights={},
-        ngram=found.model.source,
-        training=facts,
-        corpus={"digest": corpus.digest},
-    )
-    save_checkpoint(context.request.output / NGRAM_FILE, checkpoint)
+    models = {FITTED_FILE: found.fitted, NGRAM_FILE: found.model}
+    if found.fitted is found.model:
+        del models[FITTED_FILE]
+    for name, model in models.items():
+        checkpoint = Checkpoint(
+            vocabulary=corpus.vocabulary,
+            lines=corpus.reading.lines,
+            architecture=None,
+            weights={},
+            ngram=model.source,
+            training=facts,
+            corpus={"digest": corpus.digest},
+        )
+        save_checkpoint(context.request.output / name, checkpoint)
 
 
 def _saved(context: Context, plan: NgramPlan) -> CountedNgrams | None:
@@ -177,6 +220,7 @@ def _saved(context: Context, plan: NgramPlan) -> CountedNgrams | None:
         return None
     try:
         found = load_checkpoint(request.output / NGRAM_FILE)
+        fitted = load_checkpoint(request.output / FITTED_FILE) if plan.gap else found
     except CharRNNError:
         return None
     facts = found.training
@@ -185,12 +229,18 @@ def _saved(context: Context, plan: NgramPlan) -> CountedNgrams | None:
         and facts.get("requested") == request.as_requested()
         and facts.get("order") == plan.order
         and type(facts.get("characters")) is int
+        and (fitted.corpus, fitted.training) == (found.corpus, facts)
     )
-    if not same or found.ngram is None:
+    if not same or found.ngram is None or fitted.ngram is None:
         return None
-    loss = facts.get("nats_per_character")
-    model, characters = NgramModel(found.ngram), facts["characters"]
-    return CountedNgrams(plan.order, model, loss, characters, len(data.training))
+    return CountedNgrams(
+        plan,
+        NgramModel(found.ngram),
+        NgramModel(fitted.ngram),
+        facts.get("nats_per_character"),
+        facts["characters"],
+        len(data.training),
+    )
 
 
 def train_ngram_alone(context: Context) -> None:

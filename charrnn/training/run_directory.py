@@ -26,8 +26,10 @@ from charrnn.training.state import DATA_VERSION, TRAINING_FILE, SavedRun, load_r
 
 LOG_FILE = "log.jsonl"
 NGRAM_FILE = "ngram.safetensors"
-"""What an unfinished run has counted of a long text."""
-SEALED_FILES = (MODEL_FILE, TRAINING_FILE, NGRAM_FILE)
+"""What an unfinished run has counted of a long text,"""
+FITTED_FILE = "ngram-fit.safetensors"
+"""and the same without what is beside the held-out part: for the fit of the mixture."""
+SEALED_FILES = (MODEL_FILE, TRAINING_FILE, NGRAM_FILE, FITTED_FILE)
 MARK = f'{{"__metadata__":{{"{METADATA_KEY}":'.encode()
 """How the header of a sealed file begins, after 8 bytes of its length."""
 MAX_FIRST_LINE = 1 << 16

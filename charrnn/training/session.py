@@ -145,7 +145,7 @@ class _Session:
 
     def _choose_settings(self) -> Settings:
         request = self._request
-        order = {"ngram_order": self._counted.order} if self._counted else {}
+        order = {"ngram_order": self._counted.plan.order} if self._counted else {}
         requested = {**order, **request.requested}
         return choose_settings(
             requested, request.budget, self._data, self._device, self._clock.elapsed()
@@ -287,7 +287,8 @@ class _Session:
     def _finish(self) -> None:
         record = self._record
         assert self._best is not None
-        fit = None if self._ngram is None else self._fit(self._best, self._ngram)
+        counted = self._counted
+        fit = None if counted is None else self._fit(self._best, counted.fitted)
         record.finished = True
         figures = figures_so_far(self._settings, record.best)
         figures |= final_figures(self._trainer, self._best, self._data.validation, fit)

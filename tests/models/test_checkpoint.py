@@ -110,7 +110,7 @@ def test_weights_that_are_not_finite_are_neither_written_nor_read(value: float) 
     description, arrays = parts()
     arrays["output.bias"] = weights["output.bias"]
     tensor_file.write(FILE, description, arrays)
-    with pytest.raises(CheckpointError, match=r"model\.safetensors: .*are not finite"):
+    with pytest.raises(CheckpointError, match=r"model\.safetensors is .*: .*are not finite"):
         load_checkpoint(FILE)
 
 

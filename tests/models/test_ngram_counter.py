@@ -13,7 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charrnn.models.ngram import NgramModel
-from charrnn.models.ngram_counter import NgramCounter, bit_reversed_order, count_ngrams
+from charrnn.models.ngram_counter import (
+    NgramCounter,
+    bit_reversed_order,
+    count_ngrams,
+    recent_first,
+)
 from charrnn.models.ngram_counts import NgramCounts
 
 E = 1
@@ -158,6 +163,34 @@ def test_counting_may_stop_and_go_on() -> None:
     assert tables(counter.finish())[2] == {gram: n for gram, n in expected.items() if n}
     list(counter.count(2))
     assert_same(counter.finish(), count_ngrams(ids, 3, V))
+
+
+def test_chosen_steps_are_counted_once() -> None:
+    ids = repetitive(1)[:290]
+    counter = NgramCounter(ids, 3, V, block=20, step=40)
+    assert list(counter.count(steps=[7, 3])) == [10, 40]
+    assert counter.finish().arrays["ngram.1.count"].any()
+    assert list(counter.count(2, [3, 0])) == [40]
+    assert list(counter.count(2)) == [40] * 5
+    assert_same(counter.finish(), count_ngrams(ids, 3, V))
+
+
+@pytest.mark.parametrize(
+    ("characters", "recent", "gap", "first", "left"),
+    [
+        (290, 0, 0, [0, 4, 2, 6, 1, 5, 3, 7], []),
+        # The gap begins at 260, in the step of 240 to 280; what is recent at 150, in that of 120.
+        (290, 140, 30, [5, 4, 3, 0, 2, 1], [6, 7]),
+        (290, 1000, 0, [7, 6, 5, 4, 3, 2, 1, 0], []),
+        (90, 1000, 1000, [0], [1, 2]),
+        (30, 1000, 1000, [0], []),
+        (0, 10, 10, [0], []),
+    ],
+)
+def test_the_recent_steps_come_first(
+    characters: int, recent: int, gap: int, first: list[int], left: list[int]
+) -> None:
+    assert recent_first(characters, 40, recent, gap) == (first, left)
 
 
 def test_a_memory_map_is_counted(tmp_path: Path) -> None:

@@ -6,19 +6,21 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from charrnn.models.checkpoint import load_checkpoint
 from charrnn.models.ngram_tables import NgramTables
 from charrnn.storage.files import OutputError
-from charrnn.training import ngram_run
+from charrnn.training import ngram_plan, ngram_run
 from charrnn.training.events import CountingEvent, Event
 from charrnn.training.ngram_plan import NgramPlan
-from charrnn.training.run_directory import NGRAM_FILE
+from charrnn.training.run_directory import FITTED_FILE, NGRAM_FILE
 from charrnn.training.signals import Interrupted
 from tests.conftest import Command
 from tests.support import prose
@@ -32,6 +34,7 @@ def long_text(monkeypatch: pytest.MonkeyPatch) -> int:
     """A text of several steps; its length."""
     for module in ("ngram_run", "ngram_plan"):
         monkeypatch.setattr(f"charrnn.training.{module}.ALWAYS_COUNTED", 1000)
+    monkeypatch.setattr(ngram_plan, "GAP", 300)
     monkeypatch.setattr(ngram_run, "STEP", 500)
     return Path("corpus.txt").write_text(prose(60))
 
@@ -39,7 +42,7 @@ def long_text(monkeypatch: pytest.MonkeyPatch) -> int:
 @pytest.fixture
 def no_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Counting ends after its first step."""
-    monkeypatch.setattr(ngram_run, "plan_ngram", lambda *_: NgramPlan(3, 10_000, 6, 0.0))
+    monkeypatch.setattr(ngram_run, "plan_ngram", lambda *_: NgramPlan(3, 10_000, 6, 0.0, 1000, 300))
 
 
 def forbid_counting(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +69,24 @@ def test_progress_is_shown_but_not_logged(long_text: int) -> None:
     assert counting[-1]["characters"] == counting[-1]["total"] < long_text
     assert json.loads((RUN / "log.jsonl").read_text().splitlines()[0])["event"] == "start"
     assert not COUNTED.exists()
+    assert not (RUN / FITTED_FILE).exists()
     assert "warning" not in kinds(events)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "none"])
+def test_the_held_out_text_is_new_to_the_model_that_is_fitted(
+    cell: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The text's last third repeats one sentence, which the rest lacks."""
+    Path("corpus.txt").write_text(prose(30) + "Brown foxes jump over lazy dogs.\n" * 60)
+    hopeful, fair = {}, {}
+    for gap, figures in ((0, hopeful), (2500, fair)):
+        monkeypatch.setattr(ngram_plan, "GAP", gap)
+        figures.update(run(order(cell=cell, fresh=True))[-1])
+        figures["model"] = load_checkpoint(RUN).ngram
+    assert hopeful["ngram_nats_per_character"] < fair["ngram_nats_per_character"] - 1
+    for name, array in hopeful["model"].arrays.items():  # both models count all in the end
+        np.testing.assert_array_equal(array, fair["model"].arrays[name])
 
 
 @pytest.mark.usefixtures("no_time")
@@ -74,8 +94,17 @@ def test_progress_is_shown_but_not_logged(long_text: int) -> None:
 def test_if_time_is_short_a_part_is_counted_with_a_warning(cell: str) -> None:
     events = run(order(cell=cell))
     (warning,) = [event["message"] for event in events if event["event"] == "warning"]
-    assert warning.startswith("the n-gram model counts 500 of ")
+    # A step, then what is beside the held-out text.
+    assert re.match(r"the n-gram model counts 1,1\d\d of .*, the last ones and", warning)
     assert events[-1]["event"] == "done"
+
+
+def test_of_a_very_long_text_only_a_part_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = NgramPlan(3, 10_000, 6, None, recent=500, gap=300, most=500)
+    monkeypatch.setattr(ngram_run, "plan_ngram", lambda *_: plan)
+    events = run(order(cell="none"))
+    (warning,) = [event["message"] for event in events if event["event"] == "warning"]
+    assert warning.endswith("characters, the last ones and others, evenly spread")
 
 
 @pytest.mark.fault(30)
@@ -94,12 +123,14 @@ def test_a_resumed_run_goes_on_with_what_was_counted(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.usefixtures("no_time")
-@pytest.mark.parametrize("damage", ["deleted", "damaged", "of another order"])
+@pytest.mark.parametrize("damage", ["deleted", "damaged", "of another order", "half of it"])
 def test_what_was_counted_is_counted_again_if_need_be(damage: str) -> None:
     with pytest.raises(Interrupted):
         run(order(), interrupt_at(20))
     if damage == "deleted":
         COUNTED.unlink()
+    elif damage == "half of it":
+        (RUN / FITTED_FILE).unlink()
     elif damage == "damaged":
         COUNTED.write_bytes(COUNTED.read_bytes()[:-1])
     else:
@@ -111,7 +142,7 @@ def test_what_was_counted_is_counted_again_if_need_be(damage: str) -> None:
         RUN.rename("away")
         other.rename(RUN)
     events = run(order())
-    assert kinds(events)[:2] == ["counting", "start"]
+    assert kinds(events)[0] == "counting"
     assert events[-1]["event"] == "done"
 
 
