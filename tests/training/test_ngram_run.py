@@ -10,6 +10,7 @@ import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -79,7 +80,8 @@ def test_the_held_out_text_is_new_to_the_model_that_is_fitted(
 ) -> None:
     """The text's last third repeats one sentence, which the rest lacks."""
     Path("corpus.txt").write_text(prose(30) + "Brown foxes jump over lazy dogs.\n" * 60)
-    hopeful, fair = {}, {}
+    hopeful: dict[str, Any] = {}
+    fair: dict[str, Any] = {}
     for gap, figures in ((0, hopeful), (2500, fair)):
         monkeypatch.setattr(ngram_plan, "GAP", gap)
         figures.update(run(order(cell=cell, fresh=True))[-1])
