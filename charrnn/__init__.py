@@ -66,6 +66,8 @@ def train(  # noqa: PLR0913 - arguments are what the command has as options
     errors: str = "strict",
     device: str = "auto",
     fresh: bool = False,
+    from_: str | Path | None = None,
+    more_minutes: float | None = None,
     on_event: OnEvent | None = None,
     **settings: Any,
 ) -> TrainedModel:
@@ -79,6 +81,8 @@ def train(  # noqa: PLR0913 - arguments are what the command has as options
         encoding, errors: how the files are read.
         device: "auto", "cpu" or "cuda".
         fresh: start over, even if there is a run in the directory.
+        from_: a run whose network to start from.
+        more_minutes: go on with a finished run for so long; its options are taken from it.
         on_event: is called with every event of the run, see charrnn.training.events.
         settings: hyperparameters, see charrnn.training.settings.Settings.
 
@@ -99,6 +103,8 @@ def train(  # noqa: PLR0913 - arguments are what the command has as options
         on_event or (lambda event: None),
         device=device,
         fresh=fresh,
+        origin=None if from_ is None else str(from_),
+        more_minutes=more_minutes,
     )
     return load(run)
 

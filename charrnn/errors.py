@@ -6,6 +6,7 @@ Every message is one line that names the offending value and says what to do abo
 from __future__ import annotations
 
 from collections.abc import Iterable
+from keyword import iskeyword
 
 
 class Parameter(str):
@@ -20,8 +21,8 @@ class Parameter(str):
 
     @property
     def argument(self) -> str:
-        """The name as an argument in Python."""
-        return str.__str__(self)
+        """The name as an argument in Python, where `from` cannot be one: `from_`."""
+        return f"{str.__str__(self)}{'_' * iskeyword(self)}"
 
 
 class Flag(Parameter):
@@ -33,6 +34,17 @@ class Flag(Parameter):
     def argument(self) -> str:
         """How the parameter is switched on in Python."""
         return f"{super().argument}=True"
+
+
+class ShortOption(Parameter):
+    """The name of a parameter whose option is known by its first letter: `-o` for `output`."""
+
+    __slots__ = ()
+
+    @property
+    def option(self) -> str:
+        """The name as a short option of the command line."""
+        return f"-{self[0]}"
 
 
 class CharRNNError(Exception):

@@ -7,13 +7,16 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from charrnn.errors import Parameter
+from charrnn.training.origin import FIXED
 from charrnn.training.request import Budget
 from tests.conftest import Command
 from tests.support import QUICK, Result, Trained, names, prose
 
+LONGER = "--more-minutes"
 BUDGETS = {f"--{name}" for name in vars(Budget(steps=1))}
 FILES = {
-    **dict.fromkeys(("shakespeare.txt", "unseen.txt", "a.txt", "text.txt"), prose(300)),
+    **dict.fromkeys(("shakespeare.txt", "unseen.txt", "a.txt", "text.txt", "new.txt"), prose(300)),
     "names.txt": "".join(f"{name}\n" for name in names(300)),
     "sentences.txt": prose(3),
 }
@@ -47,7 +50,14 @@ def run_example(line: str, charrnn: Command) -> Result:
     if "<" in words:
         stdin = Path(words[words.index("<") + 1]).read_text()
         words = words[: words.index("<")]
-    result = charrnn(*_shortened(words[1:]), stdin=stdin)
+    if LONGER in words:
+        at = words.index(LONGER)
+        finished = charrnn(*_shortened([*words[1:at], *words[at + 2 :]]))
+        assert finished.status == 0, finished.err
+        words[at + 1] = "0.01"
+        result = charrnn(*words[1:])
+    else:
+        result = charrnn(*_shortened(words[1:]), stdin=stdin)
     if target is not None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(result.out)
@@ -62,6 +72,8 @@ def _shortened(words: Sequence[str]) -> list[str]:
     for budget in BUDGETS & set(words):
         del kept[kept.index(budget) : kept.index(budget) + 2]
     given = {word for word in kept if word.startswith("--")}
+    if "--from" in given:
+        given |= {Parameter(name).option for name in FIXED}
     quick = [
         word
         for option, value in zip(QUICK[::2], QUICK[1::2], strict=True)

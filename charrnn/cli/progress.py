@@ -28,6 +28,7 @@ from charrnn.training.events import (
     Event,
     InterruptedEvent,
     NetworkStartEvent,
+    OriginEvent,
     ReadingEvent,
     SampleEvent,
     StartEvent,
@@ -36,6 +37,8 @@ from charrnn.training.events import (
     WarningEvent,
 )
 
+MAX_SHOWN = 20
+"""New characters shown, at most."""
 PLAIN_SECONDS = 5.0
 """Minimum time between progress lines if stderr is not a terminal."""
 
@@ -57,6 +60,7 @@ class TrainingDisplay:
         self._handlers: dict[type, Callable[[Any], None]] = {
             StartEvent: self._show_start,
             NetworkStartEvent: self._show_network_start,
+            OriginEvent: self._show_origin,
             CountingEvent: self._show_counting,
             StepEvent: self._show_step,
             ValidationEvent: self._show_validation,
@@ -121,7 +125,7 @@ class TrainingDisplay:
     def _show_start(self, event: StartEvent) -> None:
         self._print_corpus("training", event, event.device)
         self._print(f"an n-gram model of order {event.settings['ngram_order']}, no network")
-        self._print_repeat_flags(event)
+        self._print_unknown(event)
 
     def _show_network_start(self, event: NetworkStartEvent) -> None:
         settings = event.settings
@@ -137,7 +141,7 @@ class TrainingDisplay:
                 f"a plain {settings['ngram_order']}-gram model: "
                 f"{event.ngram_nats_per_character:.4f} nats per character on the held-out text"
             )
-        self._print_repeat_flags(event)
+        self._print_unknown(event)
         if has_cursor(sys.stderr):
             self._start_live(event)
 
@@ -147,11 +151,20 @@ class TrainingDisplay:
             f"vocabulary, {event.validation_characters:,} held out; {machine}"
         )
 
-    def _print_repeat_flags(self, event: StartEvent) -> None:
-        if not has_cursor(sys.stderr):  # there, `info` shows them when they are wanted
-            self._print(f"to repeat: {event.flags}")
+    def _print_unknown(self, event: StartEvent) -> None:
         if event.unknown_characters:
             self._print(f"{event.unknown_characters:,} rare characters count as unknown")
+
+    def _show_origin(self, event: OriginEvent) -> None:
+        parts = [f"starting from {event.checkpoint}"]
+        if event.nats_per_character is not None:
+            parts.append(f"{event.nats_per_character:.4f} nats per character before training")
+        if new := event.new_characters:
+            what = "character" if len(new) == 1 else "characters"
+            parts.append(f"{len(new):,} new {what}: {' '.join(new[:MAX_SHOWN])}")
+        if event.earlier_share is not None:
+            parts.append(f"n-grams of this text and {event.earlier_share:.0%} of the earlier one")
+        self._print("; ".join(parts))
 
     def _show_counting(self, event: CountingEvent) -> None:
         if time.monotonic() - self._last_line >= PLAIN_SECONDS:
@@ -239,9 +252,11 @@ def _reached(event: DoneEvent) -> str:
         return ""
     figure = f"validation {best:.4f} nats ({best / math.log(2):.4f} bits) per character"
     step = f" at step {event.best_step:,}" if event.best_step else ""
+    earlier = event.before_nats_per_character
+    before = "" if earlier is None else f", {earlier:.4f} before"
     if network is None or network == best:
-        return f"{figure}{step}; "
+        return f"{figure}{step}{before}; "
     return (
         f"{figure}, network and n-gram model together; network alone {network:.4f}{step}, "
-        f"n-gram model alone {event.ngram_nats_per_character or math.nan:.4f}; "
+        f"n-gram model alone {event.ngram_nats_per_character or math.nan:.4f}{before}; "
     )

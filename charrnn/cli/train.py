@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from charrnn.cli.command import Command, PathName
+from charrnn.cli.command import Command, PathName, RunName
 from charrnn.cli.options import encoding_options
 from charrnn.cli.terminal import Output, note
 from charrnn.cli.train_extras import print_plan, with_tensorboard
@@ -22,7 +22,12 @@ from charrnn.storage.runs import RUNS
 from charrnn.text.reading import Reading
 from charrnn.training.events import NAMES, OnEvent
 from charrnn.training.events import as_json as as_json_object
-from charrnn.training.request import DEFAULT_MINUTES, Budget, TrainingRequest
+from charrnn.training.request import (
+    DEFAULT_MINUTES,
+    Budget,
+    TrainingRequest,
+    refuse_with_more_minutes,
+)
 from charrnn.training.settings import DEFAULTS, DEVICES, NO_NETWORK, PRECISIONS, Settings
 from charrnn.training.signals import Dismissed, Interrupted
 
@@ -56,8 +61,8 @@ SETTINGS = {
 """Field of Settings -> help, and CHOSEN unless the default is the one in Settings."""
 BUDGETS = ("minutes", "epochs", "steps")
 GROUPS = {
-    "What to train on": ("lines", "encoding", "errors", "validation", "min-count"),
-    "How long": (*BUDGETS, "patience", "dry-run", "fresh"),
+    "What to train on": ("lines", "from", "encoding", "errors", "validation", "min-count"),
+    "How long": (*BUDGETS, "patience", "more-minutes", "dry-run", "fresh"),
     "The network and the n-gram model": (
         *("cell", "layers", "hidden", "embedding", "output-layers", "output-hidden", "dropout"),
         *("bidirectional", "ngram-order"),
@@ -130,6 +135,19 @@ class TrainCommand(Command):
 )
 @click.option("--epochs", type=float, help="Number of passes through the training text.")
 @click.option("--steps", type=int, help="Number of updates of the weights.")
+@click.option(
+    "--more-minutes",
+    type=float,
+    help="Go on with a finished run for so long; its options are taken from it.",
+)
+@click.option(
+    "--from",
+    "origin",
+    type=RunName(),
+    metavar="RUN",
+    help="Start from the network of RUN, which gives the sizes; characters that it does not know "
+    "are added.",
+)
 @click.option("--dry-run", is_flag=True, help="Print the plan of the run, and train nothing.")
 @click.option("--fresh", is_flag=True, help="Start over and replace an existing run.")
 @click.option("--lines", is_flag=True, help="Each line is a separate text, such as a name.")
@@ -155,6 +173,8 @@ def command(
     minutes: float | None,
     epochs: float | None,
     steps: int | None,
+    more_minutes: float | None,
+    origin: str | None,
     dry_run: bool,
     fresh: bool,
     lines: bool,
@@ -187,7 +207,12 @@ def command(
     with exit_on_signal():
         from charrnn.training.session import train
 
-    if minutes is None and epochs is None and steps is None:
+    if more_minutes is not None:
+        refuse_with_more_minutes(
+            more_minutes, minutes=minutes, epochs=epochs, steps=steps, dry_run=dry_run, fresh=fresh
+        )
+        minutes = more_minutes
+    elif minutes is None and epochs is None and steps is None:
         minutes = DEFAULT_MINUTES
     request = TrainingRequest(
         corpora=corpora,
@@ -198,6 +223,8 @@ def command(
         fresh=fresh,
         device=device,
         samples=not quiet,
+        origin=origin,
+        more_minutes=more_minutes,
         started=started,
     )
     if dry_run:

@@ -14,7 +14,12 @@ from charrnn.platform import EXIT_STATUS, keep_freed_memory, wait_without_spinni
 from charrnn.storage.runs import RUNS
 from charrnn.text.reading import Reading
 from charrnn.training.events import OnEvent
-from charrnn.training.request import DEFAULT_MINUTES, Budget, TrainingRequest
+from charrnn.training.request import (
+    DEFAULT_MINUTES,
+    Budget,
+    TrainingRequest,
+    refuse_with_more_minutes,
+)
 from charrnn.training.settings import Settings
 from charrnn.training.signals import Interrupted
 
@@ -26,6 +31,7 @@ def train_from_python(
     reading: Mapping[str, Any],
     settings: Mapping[str, Any],
     on_event: OnEvent,
+    more_minutes: float | None = None,
     **options: Any,
 ) -> Path:
     """Train, or go on with an unfinished run; see `charrnn.train` for arguments and errors.
@@ -37,6 +43,7 @@ def train_from_python(
         reading: fields of Reading.
         settings: fields of Settings.
         on_event: receives the events.
+        more_minutes: how much longer to go on with a finished run.
         options: other fields of TrainingRequest.
 
     Returns:
@@ -47,6 +54,9 @@ def train_from_python(
         _refuse_unknown(settings)
         Settings(**settings)
         given = {name: value for name, value in budget.items() if value is not None}
+        if more_minutes is not None:
+            refuse_with_more_minutes(more_minutes, **given, fresh=options.get("fresh"))
+            given = {"minutes": more_minutes}
         request = TrainingRequest(
             corpora=corpora,
             reading=Reading(**reading),
@@ -54,6 +64,7 @@ def train_from_python(
             output=output or RUNS / (Path(corpora[0]).resolve().stem or "corpus"),
             requested=dict(settings),
             started=started,
+            more_minutes=more_minutes,
             **options,
         )
         keep_freed_memory()

@@ -5,6 +5,7 @@ Knows nothing of how a model is trained.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -18,7 +19,8 @@ from charrnn.storage.runs import MODEL_FILE, remember_latest
 from charrnn.training.clock import Clock, date_and_duration
 from charrnn.training.data import TrainingData
 from charrnn.training.emitter import Emitter
-from charrnn.training.events import CheckpointEvent, DoneEvent
+from charrnn.training.events import CheckpointEvent, DoneEvent, OriginEvent
+from charrnn.training.origin import Origin
 from charrnn.training.plan import describe
 from charrnn.training.request import TrainingRequest
 from charrnn.training.settings import Settings
@@ -49,7 +51,7 @@ class Context:
         return {
             "checkpoint": str(self.request.output),
             "settings": asdict(settings),
-            "flags": describe(settings, corpus.reading),
+            "flags": self._flags(settings),
             "characters": corpus.characters,
             "unknown_characters": corpus.unknown_characters,
             "vocabulary_size": len(corpus.vocabulary),
@@ -81,14 +83,27 @@ class Context:
             ngram=None if ngram is None else ngram.source,
             exponents=exponents,
             training={
+                "flags": self._flags(Settings(**training["settings"])),
                 **training,
-                "flags": describe(Settings(**training["settings"]), corpus.reading),
                 **date_and_duration(self.clock.elapsed()),
             },
             corpus=self._corpus_facts(),
         )
         save_checkpoint(self.request.output / MODEL_FILE, checkpoint)
         remember_latest(self.request.output)
+
+    def _flags(self, settings: Settings) -> str:
+        """The options that repeat the run."""
+        flags = describe(settings, self.data.corpus.reading)
+        origin = self.request.origin
+        return flags if origin is None else f"{flags} --from {shlex.quote(origin)}"
+
+    def started_from(
+        self, origin: Origin, before: float | None, share: float | None
+    ) -> OriginEvent:
+        """The event that reports the model that the run starts from."""
+        new = origin.new_characters(self.data.corpus.vocabulary)
+        return OriginEvent(str(origin.path), new, before, share)
 
     def _corpus_facts(self) -> dict[str, Any]:
         corpus = self.data.corpus

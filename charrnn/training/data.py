@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,7 @@ from charrnn.training.batches import (
     StreamBatches,
 )
 from charrnn.training.following import Leader
+from charrnn.training.origin import Origin
 from charrnn.training.processes import Alone, Group
 from charrnn.training.reader_batches import ReaderLineBatches, WindowBatches
 from charrnn.training.settings import DEFAULTS, Settings
@@ -41,6 +43,15 @@ MAX_VALIDATION_CHARACTERS = 200_000
 MIN_CHARACTERS = 16
 """A shorter training text is refused: it is too little to learn from."""
 
+SHORT_LINES = (
+    "the text is a list of short lines; if each is a text of its own, such as a name, train with "
+    "--lines"
+)
+LINES_SEARCH = 1 << 20
+FEWEST_LINES, LONGEST_MEAN, EMPTY_LINES = 100, 20, 0.01
+"""A text looks like a list if its beginning has at least so many lines, of at most so many
+characters on average, and fewer than this share of them are empty. Lines of verse are longer."""
+
 
 @dataclass(frozen=True)
 class TrainingData:
@@ -54,6 +65,7 @@ class TrainingData:
         validation: the documents, or parts of documents, that are held out.
         held_out: the fraction of the corpus that was to be held out.
         group: the processes that train on it together.
+        origin: the model to start from.
     """
 
     corpus: Corpus
@@ -63,6 +75,12 @@ class TrainingData:
     validation: Documents
     held_out: float
     group: Group = field(default_factory=Alone)
+    origin: Origin | None = None
+
+    @property
+    def fixed_settings(self) -> dict[str, Any]:
+        """The fields of Settings that the model to start from decides."""
+        return {} if self.origin is None else self.origin.settings
 
     @property
     def is_one_document(self) -> bool:
@@ -81,6 +99,17 @@ class TrainingData:
         return StreamBatches(
             self.training, self._newline, *sizes, seams=self.seams, starts=self.starts
         )
+
+    def looks_like_lines(self) -> bool:
+        """Whether the text is a list of short lines, none of them empty, read as whole files."""
+        newline = self._newline
+        if self.corpus.reading.lines or newline is None:
+            return False
+        ends = find_id(self.training[:LINES_SEARCH], newline)
+        lengths = np.diff(ends) - 1
+        if len(lengths) < FEWEST_LINES or lengths.mean() > LONGEST_MEAN:
+            return False
+        return float((lengths == 0).mean()) < EMPTY_LINES
 
     @property
     def _newline(self) -> int | None:

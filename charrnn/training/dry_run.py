@@ -81,7 +81,7 @@ def dry_run(request: TrainingRequest) -> Forecast:
     text, machine = Text.of(data), Machine(data, device)
     started = clock.elapsed()
     plan = plan_run(
-        {"ngram_order": ngram.order, **requested},
+        {"ngram_order": ngram.order, **data.fixed_settings, **requested},
         request.budget,
         text,
         machine,

@@ -62,6 +62,25 @@ class NetworkStartEvent(StartEvent):
 
 
 @dataclass(frozen=True)
+class OriginEvent:
+    """The run starts from another model.
+
+    Attributes:
+        checkpoint: that model.
+        new_characters: those that it did not know.
+        nats_per_character: of that model, network and n-gram model together, on the held-out text
+            of this run; None where there is none.
+        earlier_share: of the text that it was trained on, how much is among the n-grams; None if
+            that text is gone, or there is no n-gram model.
+    """
+
+    checkpoint: str
+    new_characters: str
+    nats_per_character: float | None
+    earlier_share: float | None
+
+
+@dataclass(frozen=True)
 class CountingEvent:
     """The n-grams of a long text are being counted; not in the log.
 
@@ -167,6 +186,7 @@ class DoneEvent:
         seconds: of the whole run.
         network_nats_per_character, ngram_nats_per_character: of each model of a mixture alone.
         pseudo_nats_per_character: of a reader.
+        before_nats_per_character: of the model that the run started from.
     """
 
     checkpoint: str
@@ -177,6 +197,7 @@ class DoneEvent:
     network_nats_per_character: float | None = None
     ngram_nats_per_character: float | None = None
     pseudo_nats_per_character: float | None = None
+    before_nats_per_character: float | None = None
 
 
 @dataclass(frozen=True)
@@ -195,6 +216,7 @@ class ReadingEvent:
 Event: TypeAlias = (
     StartEvent
     | NetworkStartEvent
+    | OriginEvent
     | CountingEvent
     | StepEvent
     | ValidationEvent
@@ -210,6 +232,7 @@ OnEvent: TypeAlias = Callable[[Event], None]
 NAMES: Mapping[type, str] = {
     StartEvent: "start",
     NetworkStartEvent: "start",
+    OriginEvent: "from",
     CountingEvent: "counting",
     StepEvent: "step",
     ValidationEvent: "validation",

@@ -15,15 +15,18 @@ from charrnn.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoi
 from charrnn.models.ngram import NgramModel
 from charrnn.models.ngram_blocks import BLOCK
 from charrnn.models.ngram_counter import STEP, NgramCounter, recent_first
+from charrnn.models.ngram_counts import NgramCounts
 from charrnn.models.ngram_tables import NgramTables
 from charrnn.platform import handle_signals, share_freed_memory
 from charrnn.training.context import Context
+from charrnn.training.data import SHORT_LINES
 from charrnn.training.events import CountingEvent, StartEvent, WarningEvent
 from charrnn.training.ngram_plan import ALWAYS_COUNTED, NgramPlan, plan_ngram
 from charrnn.training.run_directory import FITTED_FILE, NGRAM_FILE
 from charrnn.training.settings import DEFAULTS, recorded
 from charrnn.training.signals import Interrupted, StopRequest, StopRequested
 from charrnn.training.state import TRAINING_FILE
+from charrnn.training.two_texts import count_both, earlier_text
 
 MAX_COUNTS = 4_000_000
 """A model of more n-grams is stored as tables: three times as large, but opened at once."""
@@ -46,6 +49,8 @@ class CountedNgrams:
         nats_per_character: of `fitted` alone, on held-out text; None where there is none.
         characters: how many were counted.
         total: how many there are.
+        earlier_share: how much of the text of the model that the run starts from is counted, too;
+            None if none can be.
     """
 
     plan: NgramPlan
@@ -54,6 +59,7 @@ class CountedNgrams:
     nats_per_character: float | None
     characters: int
     total: int
+    earlier_share: float | None = None
 
     def warning(self) -> WarningEvent | None:
         """What to tell if not all of the text was counted."""
@@ -127,6 +133,8 @@ def _count(context: Context, plan: NgramPlan, check: Callable[[], None]) -> Coun
     ids, vocabulary = context.data.training, context.data.corpus.vocabulary
     if len(ids) > ALWAYS_COUNTED:
         share_freed_memory()
+    elif (both := _count_both(context, plan)) is not None:
+        return both
     counter = NgramCounter(
         ids,
         plan.order,
@@ -140,10 +148,10 @@ def _count(context: Context, plan: NgramPlan, check: Callable[[], None]) -> Coun
     threads = min(MAX_THREADS, torch.get_num_threads())
     counting = _Counting(context, check)
     counting.take(counter.count(threads, first), plan.seconds, plan.most)
-    fitted = _model(counter, plan)
+    fitted = _model(counter.finish(max_cutoff=plan.max_cutoff))
     loss = _loss(context, fitted)
     counting.take(counter.count(threads, beside))
-    model = _model(counter, plan) if beside else fitted
+    model = _model(counter.finish(max_cutoff=plan.max_cutoff)) if beside else fitted
     return CountedNgrams(plan, model, fitted, loss, counting.characters, len(ids))
 
 
@@ -176,8 +184,20 @@ class _Counting:
         steps.close()
 
 
-def _model(counter: NgramCounter, plan: NgramPlan) -> NgramModel:
-    counts = counter.finish(max_cutoff=plan.max_cutoff)
+def _count_both(context: Context, plan: NgramPlan) -> CountedNgrams | None:
+    """Count the text and that of the model that the run starts from; None if there is none."""
+    data = context.data
+    ids, vocabulary = data.training, data.corpus.vocabulary
+    earlier = None if data.origin is None else earlier_text(data.origin, vocabulary)
+    if earlier is None:
+        return None
+    found = count_both(earlier, ids, data.validation, plan, len(vocabulary))
+    model = _model(found.counts)
+    loss = _loss(context, model)
+    return CountedNgrams(plan, model, model, loss, len(ids), len(ids), found.share)
+
+
+def _model(counts: NgramCounts) -> NgramModel:
     large = sum(counts.ngrams) > MAX_COUNTS
     return NgramModel(NgramTables.from_counts(counts) if large else counts)
 
@@ -267,6 +287,8 @@ def train_ngram_alone(context: Context) -> None:
     loss = found.nats_per_character
     figures = {"nats_per_character": loss, "ngram_nats_per_character": loss}
     emit.commit()
+    if data.looks_like_lines():
+        emit(WarningEvent(SHORT_LINES))
     warning = found.warning()
     if warning is not None:
         emit(warning)

@@ -9,6 +9,7 @@ from charrnn.errors import SettingsError, TrainingError
 from charrnn.text.corpus import load_corpus
 from charrnn.training.data import TrainingData, prepare_data
 from charrnn.training.events import OnEvent, ReadingEvent
+from charrnn.training.origin import open_origin, with_characters_of
 from charrnn.training.plan import choose_device
 from charrnn.training.processes import Group, in_turn, raise_together
 from charrnn.training.request import TrainingRequest
@@ -43,7 +44,7 @@ def split_for(data: TrainingData, settings: Settings) -> TrainingData:
     if settings.validation == data.held_out:
         return data
     again = prepare_data(data.corpus, settings.validation, settings.seed)
-    return replace(again, group=data.group)
+    return replace(again, group=data.group, origin=data.origin)
 
 
 def _prepare(
@@ -59,7 +60,12 @@ def _prepare(
         if group.rank == 0 and time.monotonic() - started > SILENT_SECONDS:
             on_event(ReadingEvent(done, total))
 
+    origin = None
+    if request.origin is not None:
+        origin = open_origin(request.origin, request.reading, request.requested)
     corpus = load_corpus(request.corpora, request.reading, min_count, on_read=report)
+    if origin is not None:
+        corpus = with_characters_of(corpus, origin)
     seed = request.requested.get("seed", DEFAULTS.seed)
     data = prepare_data(corpus, request.requested.get("validation"), seed)
-    return replace(data, group=group), device
+    return replace(data, group=group, origin=origin), device

@@ -13,6 +13,7 @@ from charrnn.errors import Parameter, SettingsError
 from charrnn.text.reading import Reading
 
 DEFAULT_MINUTES = 5.0
+LONGER = Parameter("more_minutes")
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,17 @@ class Budget:
                 raise SettingsError(Parameter(name), f" must be a positive number, not {value:g}")
 
 
+def refuse_with_more_minutes(more_minutes: float, **others: object) -> None:
+    """Raise SettingsError if `more_minutes` is no time, or one of the options `others` is given."""
+    if not (math.isfinite(more_minutes) and more_minutes > 0):
+        raise SettingsError(LONGER, f" must be a positive number, not {more_minutes:g}")
+    for name, value in others.items():
+        if value:
+            raise SettingsError(
+                LONGER, " goes on with a finished run; leave out ", Parameter(name)
+            )
+
+
 @dataclass(frozen=True)
 class TrainingRequest:
     """What to train, on what, for how long and where to save it.
@@ -61,6 +73,9 @@ class TrainingRequest:
         fresh: start over, even if the directory contains a run.
         device: a member of DEVICES.
         samples: whether to show live samples.
+        origin: the run to start from: a path, or the name of a run in checkpoints/.
+        more_minutes: how much longer to go on with a finished run.
+        continued: what was requested of that run; it is requested again.
         started: `time.monotonic()` when the command started; its minutes count from there.
     """
 
@@ -72,9 +87,15 @@ class TrainingRequest:
     fresh: bool = False
     device: str = "auto"
     samples: bool = True
+    origin: str | None = None
+    more_minutes: float | None = None
+    continued: Mapping[str, Any] | None = None
     started: float = field(default_factory=time.monotonic)
 
     def as_requested(self) -> dict[str, Any]:
         """The options that determine the run; to resume it, they must be the same."""
+        if self.continued is not None:
+            return dict(self.continued)
         budget = {name: value for name, value in asdict(self.budget).items() if value is not None}
-        return {**asdict(self.reading), **budget, **self.requested}
+        origin = {} if self.origin is None else {"from": self.origin}
+        return {**asdict(self.reading), **budget, **origin, **self.requested}

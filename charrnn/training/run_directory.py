@@ -12,16 +12,24 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from charrnn.errors import CharRNNError, CheckpointError, Flag, Parameter, TrainingError
-from charrnn.models.checkpoint import load_checkpoint
+from charrnn.errors import (
+    CharRNNError,
+    CheckpointError,
+    Flag,
+    Parameter,
+    ShortOption,
+    TrainingError,
+)
+from charrnn.models.checkpoint import Checkpoint, load_checkpoint
 from charrnn.storage.runs import MODEL_FILE
 from charrnn.storage.tensor_file import METADATA_KEY, foreign_kind
 from charrnn.storage.tensor_file import REMEDY as ANOTHER_CHECKPOINT
+from charrnn.text.corpus import MAX_NAMES
 from charrnn.text.reading import Reading
 from charrnn.training.data import TrainingData, changed_since_v1
-from charrnn.training.request import DEFAULT_MINUTES, TrainingRequest
+from charrnn.training.request import DEFAULT_MINUTES, LONGER, TrainingRequest
 from charrnn.training.state import DATA_VERSION, TRAINING_FILE, SavedRun, load_run
 
 LOG_FILE = "log.jsonl"
@@ -34,6 +42,7 @@ MARK = f'{{"__metadata__":{{"{METADATA_KEY}":'.encode()
 """How the header of a sealed file begins, after 8 bytes of its length."""
 MAX_FIRST_LINE = 1 << 16
 ELSEWHERE = ("choose another place with ", Parameter("output"))
+OUTPUT = ShortOption("output")
 REMEDY = ("start over with ", Flag("fresh"), ", or ", *ELSEWHERE)
 
 
@@ -92,9 +101,57 @@ def find_unfinished(request: TrainingRequest, data: TrainingData) -> SavedRun | 
     saved = _load_run(training) if training.exists() else None
     if saved is None or saved.record.finished:
         other = "" if _digest(model, saved) in {data.corpus.digest, None} else " of another corpus"
-        raise TrainingError(f"{request.output} holds a finished run{other}; ", *REMEDY)
+        if request.more_minutes is None or saved is None or other:
+            raise TrainingError(*_finished(request, model, saved, other))
     _require_same_run(request, saved, data)
     return saved
+
+
+def finished_request(request: TrainingRequest) -> dict[str, Any]:
+    """What was requested of the run that --more-minutes goes on with.
+
+    Raises:
+        TrainingError: there is none, or an option contradicts it.
+    """
+    training = request.output / TRAINING_FILE
+    if not training.exists():
+        raise TrainingError(
+            f"{request.output} holds no run to go on with; leave out ", LONGER
+        )
+    requested = _load_run(training).record.requested
+    given = {**request.requested, **asdict(request.reading)}
+    if request.origin is not None:
+        given["from"] = request.origin
+    there = _distinctive(requested)
+    for name, here in _distinctive(given).items():
+        if there.get(name) != here:
+            difference = _difference(name, there.get(name), here)
+            raise TrainingError(f"the run in {request.output} was started ", *difference)
+    return requested
+
+
+def _finished(
+    request: TrainingRequest, model: Path, saved: SavedRun | None, other: str
+) -> list[str]:
+    """What may be done about a finished run."""
+    ways = ["; elsewhere: ", OUTPUT, " DIR; discard: ", Flag("fresh")]
+    if saved is not None and not other:
+        ways = ["; longer: ", LONGER, f" {DEFAULT_MINUTES:g}", *ways]
+    known = ""
+    with suppress(CharRNNError):
+        known = _summary(load_checkpoint(model), saved)
+    return [f"{request.output} holds a finished run{other}{known}", *ways]
+
+
+def _summary(checkpoint: Checkpoint, saved: SavedRun | None) -> str:
+    """How long a model was trained, and on what; "" if that is not known."""
+    seconds = saved.record.seconds if saved else checkpoint.training.get("seconds")
+    names = checkpoint.corpus.get("names")
+    if not isinstance(seconds, int | float) or not isinstance(names, list):
+        return ""
+    time = f"{seconds / 60:.1f}".removesuffix(".0") + " minutes"
+    shown = ", ".join(map(str, names[:MAX_NAMES])) + (" ..." if len(names) > MAX_NAMES else "")
+    return f" ({time if seconds >= 60 else f'{seconds:.1f} seconds'} on {shown})"
 
 
 def _load_run(training: Path) -> SavedRun:
@@ -128,6 +185,9 @@ def _require_same_run(request: TrainingRequest, saved: SavedRun, data: TrainingD
                 f"{reason}; ",
                 *REMEDY,
             )
+    there_more = saved.record.more_minutes or None
+    if not saved.record.finished and there_more != request.more_minutes:
+        _refuse(request, "more_minutes", there_more, request.more_minutes)
     if saved.record.corpus != data.corpus.digest:
         raise TrainingError(
             f"{request.output} holds an unfinished run of another corpus, or the corpus has "
@@ -135,6 +195,12 @@ def _require_same_run(request: TrainingRequest, saved: SavedRun, data: TrainingD
             *REMEDY,
         )
     _require_same_options(request, there, here, there.keys() | here.keys())
+    if saved.record.origin != (data.origin.digest if data.origin else ""):
+        raise TrainingError(
+            f"{request.output} holds an unfinished run that started from another model than "
+            f"{request.origin} is now; restore it to go on, or ",
+            *REMEDY,
+        )
 
 
 def _distinctive(requested: Mapping[str, Any]) -> dict[str, Any]:
@@ -155,12 +221,16 @@ def _require_same_options(
 ) -> None:
     for name in sorted(names):
         if there.get(name) != here.get(name):
-            raise TrainingError(
-                f"the unfinished run in {request.output} was started ",
-                *_difference(name, there.get(name), here.get(name)),
-                " to go on, or ",
-                *REMEDY,
-            )
+            _refuse(request, name, there.get(name), here.get(name))
+
+
+def _refuse(request: TrainingRequest, name: str, there: Any, here: Any) -> NoReturn:
+    raise TrainingError(
+        f"the unfinished run in {request.output} was started ",
+        *_difference(name, there, here),
+        " to go on, or ",
+        *REMEDY,
+    )
 
 
 def _difference(name: str, there: Any, here: Any) -> tuple[str, ...]:

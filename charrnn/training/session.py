@@ -17,9 +17,10 @@ from charrnn.models.torch_rnn import TorchRNN
 from charrnn.platform import handle_signals
 from charrnn.storage.files import exclusive, make_directory, remove_stale_temporaries
 from charrnn.storage.runs import MODEL_FILE
+from charrnn.training.beginning import begin, continued
 from charrnn.training.clock import Clock
 from charrnn.training.context import Context
-from charrnn.training.data import TrainingData
+from charrnn.training.data import SHORT_LINES, TrainingData
 from charrnn.training.emitter import Emitter, ListenerError, open_log, reporting_error
 from charrnn.training.environment import differences, environment
 from charrnn.training.events import (
@@ -37,7 +38,7 @@ from charrnn.training.mixing import Fit, fit_mixture
 from charrnn.training.ngram_run import build_ngram, forget_counted, train_ngram_alone
 from charrnn.training.pace import Pace
 from charrnn.training.parallel import one_thread
-from charrnn.training.plan import choose_settings, most_steps
+from charrnn.training.plan import most_steps
 from charrnn.training.preparation import prepare, split_for
 from charrnn.training.processes import joined, restarted
 from charrnn.training.reporter import StepReporter
@@ -51,8 +52,7 @@ from charrnn.training.run_directory import (
 )
 from charrnn.training.settings import NO_NETWORK, Settings, recorded
 from charrnn.training.signals import Interrupted, StopRequest, StopRequested
-from charrnn.training.state import TRAINING_FILE, Record, SavedRun, restore, save_run
-from charrnn.training.trainer import Trainer
+from charrnn.training.state import TRAINING_FILE, SavedRun, save_run
 
 SAVE_SECONDS = 60.0
 """Maximum seconds between saves."""
@@ -70,6 +70,7 @@ def train(request: TrainingRequest, on_event: OnEvent) -> None:
     if restarted():  # to go on from the last save is what torchrun restarts it for
         request = replace(request, fresh=False)
     with joined(request.device) as group:
+        request = continued(request, group)
         # A mistyped corpus must leave no run directory behind.
         data, device = prepare(request, group, on_event)
         if group.rank:
@@ -113,14 +114,11 @@ class _Session:
         self._environment = environment(device, context.data.group)
         self._resumed = saved is not None
         self._stop = StopRequest()
-        self._record = saved.record if saved else self._new_record()
         self._best: Mapping[str, Array] | None = saved.best if saved else None
         self._counted = build_ngram(context, saved.settings.ngram_order if saved else None)
         self._ngram = self._counted.model if self._counted else None
-        settings = saved.settings if saved else self._choose_settings()
-        self._trainer: Trainer = self._data.trainer(settings, device)
-        if saved is not None:
-            restore(self._trainer, saved)
+        order = self._counted.plan.order if self._counted else None
+        self._record, self._trainer = begin(context, device, self._environment, order, saved)
         self._trainer.send()
         # The first save follows the first step: before, a new run must not replace an older one.
         self._saved_at: float | None = None
@@ -128,28 +126,14 @@ class _Session:
         minutes, self._pace = self._request.budget.minutes, None
         self._gives_time_back = False
         if minutes is not None:
-            most = most_steps(settings, self._data)
-            self._gives_time_back = settings.steps >= most
-            self._pace = Pace(minutes * 60, self._trainer, self._clock, self._emit, most)
+            most = self._record.base_step + most_steps(self._settings, self._data)
+            self._gives_time_back = self._settings.steps >= most
+            seconds = self._record.base_seconds + minutes * 60
+            self._pace = Pace(seconds, self._trainer, self._clock, self._emit, most)
 
     @property
     def _settings(self) -> Settings:
         return self._trainer.settings
-
-    def _new_record(self) -> Record:
-        return Record(
-            requested=self._request.as_requested(),
-            corpus=self._data.corpus.digest,
-            environment=self._environment,
-        )
-
-    def _choose_settings(self) -> Settings:
-        request = self._request
-        order = {"ngram_order": self._counted.plan.order} if self._counted else {}
-        requested = {**order, **request.requested}
-        return choose_settings(
-            requested, request.budget, self._data, self._device, self._clock.elapsed()
-        )
 
     def run(self) -> None:
         """Train to the end.
@@ -160,6 +144,7 @@ class _Session:
         """
         with handle_signals(self._stop.receive):
             try:
+                self._measure_origin()
                 self._emit_start()
                 self._loop()
                 self._finish()
@@ -172,6 +157,15 @@ class _Session:
                 if self._stop.status is not None:  # the listener was stopped by the same signal
                     raise Interrupted(self._stop.status, summary) from None
                 raise reporting_error(error, f"the run is {summary}") from error.__cause__
+
+    def _measure_origin(self) -> None:
+        """Measure the model that the run starts from; it is the best one so far."""
+        origin, held_out = self._data.origin, self._data.validation
+        if origin is None or self._resumed or not held_out.characters:
+            return
+        self._record.before = origin.measure(held_out, self._data.corpus.vocabulary)
+        self._record.best = self._trainer.validate(held_out, self._stop.check)
+        self._best = self._trainer.weights()
 
     def _emit_start(self) -> None:
         total, counted = self._trainer.schedule.total, self._counted
@@ -187,8 +181,13 @@ class _Session:
                 ngram_nats_per_character=counted.nats_per_character if counted else None,
             )
         )
+        if self._data.origin is not None:
+            share = counted.earlier_share if counted else None
+            self._emit(self._context.started_from(self._data.origin, self._record.before, share))
         for difference in differences(self._record.environment, self._environment):
             self._warn(difference)
+        if not self._resumed and self._data.looks_like_lines():
+            self._warn(SHORT_LINES)
         if self._gives_time_back:
             self._warn("the text is too short to fill --minutes: more readings would not help")
         if counted is not None and (warning := counted.warning()):
@@ -276,6 +275,7 @@ class _Session:
                 "requested": self._record.requested,
                 "step": self._record.best_step,
                 "history": self._record.history,
+                **self._record.facts(),
                 **figures,
             },
             architecture=self._trainer.network.architecture,
@@ -299,6 +299,7 @@ class _Session:
         if fit is not None and not fit.helps:
             self._warn("the n-gram model does not help on the held-out text: left out")
         self._emit(self._context.saved(step))
+        figures["before_nats_per_character"] = record.before
         self._emit(self._context.done(step, record.best_step, figures))
 
     def _fit(self, weights: Mapping[str, Array], ngram: NgramModel) -> Fit:
@@ -337,7 +338,7 @@ class _Session:
 
         A validated model of an earlier run is kept instead.
         """
-        if self._best is not None:
+        if self._record.history:
             return ""
         output = self._request.output
         if holds_validated_model(output):

@@ -123,6 +123,11 @@ class Settings:
                 f"unknown precision {self.precision!r}; choose one of {', '.join(PRECISIONS)}"
             )
 
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """Of all hyperparameters."""
+        return tuple(each.name for each in fields(cls))
+
     def _require(self, name: str, low: float, high: float) -> None:
         value = getattr(self, name)
         if not low <= value <= high or value == math.inf:  # false for NaN, too

@@ -20,7 +20,7 @@ from charrnn.models.cells import CELLS
 from charrnn.models.checkpoint import network_specification, require_finite
 from charrnn.storage import runs, tensor_file
 from charrnn.storage.tensor_file import Description, Specification, check_version
-from charrnn.training.settings import Settings, recorded
+from charrnn.training.settings import ADDED, Settings, recorded
 from charrnn.training.trainer import Schedule, Trainer, trained_by_muon
 
 TRAINING_FILE = runs.TRAINING_FILE
@@ -47,6 +47,10 @@ class Record:
         loss_sum, loss_characters: sum of training losses in nats, and number of characters, since
             the last validation.
         finished: whether the run is finished.
+        origin: SHA-256 of the model that it started from; "" if it did not.
+        before: nats per character of that model on the held-out text.
+        more_minutes: how much longer the finished run was to go on, the last time; 0: it was not.
+        base_step, base_seconds: `step` and `seconds` when that began.
     """
 
     requested: dict[str, Any]
@@ -60,6 +64,20 @@ class Record:
     loss_sum: float = 0.0
     loss_characters: int = 0
     finished: bool = False
+    origin: str = field(default="", metadata=ADDED)
+    before: float | None = field(default=None, metadata=ADDED)
+    more_minutes: float = field(default=0.0, metadata=ADDED)
+    base_step: int = field(default=0, metadata=ADDED)
+    base_seconds: float = field(default=0.0, metadata=ADDED)
+
+    def facts(self) -> dict[str, Any]:
+        """What a checkpoint says of a run that is not to be repeated by one command alone."""
+        facts: dict[str, Any] = {}
+        if self.before is not None:
+            facts["before_nats_per_character"] = self.before
+        if self.more_minutes:
+            facts |= {"more_minutes": self.more_minutes, "flags": None}
+        return facts
 
     @property
     def training_loss(self) -> float:
@@ -191,6 +209,13 @@ def restore(trainer: Trainer, saved: SavedRun) -> None:
     if carried:
         precision = getattr(torch, trainer.settings.precision)
         trainer.state = tuple(part.to(device, precision) for part in carried)
+
+
+def start_from(trainer: Trainer, weights: Mapping[str, Array]) -> None:
+    """Let `trainer`, before its first step, begin with the `weights` of another run."""
+    trainer.network.load_state_dict(
+        {name: torch.from_numpy(np.array(array)) for name, array in weights.items()}
+    )
 
 
 def network_architecture(settings: Settings, vocabulary_size: int) -> Architecture:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import unicodedata
 from dataclasses import fields
 from pathlib import Path
@@ -81,7 +82,7 @@ def test_progress_is_plain_lines_where_there_is_no_terminal(charrnn: Command) ->
     assert "\r" not in err
     assert "held out" in err
     assert "step 2: training" in err
-    assert "to repeat: --encoding utf-8 --errors strict --cell lstm --layers 1" in err
+    assert max(map(len, err.splitlines())) < 200
     assert "model in run" in err
 
 
@@ -93,9 +94,10 @@ def test_json_says_nothing_on_stderr(charrnn: Command) -> None:
     assert train(charrnn, "--json") == ""
 
 
-def test_the_flags_shown_repeat_the_run(charrnn: Command) -> None:
-    err = train(charrnn, "--ngram-order", "0")
-    flags = next(line for line in err.splitlines() if line.startswith("to repeat: ")).split()[2:]
+def test_the_flags_in_the_log_repeat_the_run(charrnn: Command) -> None:
+    train(charrnn, "--ngram-order", "0")
+    start = json.loads(Path("run/log.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    flags = start["flags"].split()
     result = charrnn("train", "corpus.txt", "-o", "again", "--quiet", "--device", "cpu", *flags)
     assert (result.status, result.err) == (0, "")
     first, again = (charrnn("score", "-c", run, "the cat") for run in ("run", "again"))
@@ -156,9 +158,10 @@ def test_a_finished_run_is_not_overwritten_silently(charrnn: Command) -> None:
     arguments = ("train", "corpus.txt", "-o", "run", *QUICK, "--steps", "3", "--quiet")
     result = charrnn(*arguments)
     assert result.status == 1
-    assert result.err == (
-        "Error: run holds a finished run; start over with --fresh, or choose another place with "
-        "--output\n"
+    assert re.fullmatch(
+        r"Error: run holds a finished run \(\d+\.\d seconds on corpus\.txt\); "
+        r"longer: --more-minutes 5; elsewhere: -o DIR; discard: --fresh\n",
+        result.err,
     )
     assert Path("run/model.safetensors").read_bytes() == before
     assert charrnn(*arguments, "--fresh").status == 0

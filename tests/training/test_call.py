@@ -63,7 +63,7 @@ def test_errors_speak_of_arguments(arguments: dict[str, object], message: str) -
 
 def test_a_finished_run_is_not_overwritten_silently() -> None:
     train()
-    with pytest.raises(TrainingError, match="start over with fresh=True, or choose another place"):
+    with pytest.raises(TrainingError, match="longer: more_minutes 5; elsewhere: output DIR"):
         train()
     assert train(fresh=True).path == Path("checkpoints/text")
 

@@ -41,7 +41,7 @@ def test_every_event_has_a_name_and_cannot_be_changed() -> None:
             kind.__new__(kind).message = "changed"
         assert (kind in NAMES) != (kind is ReadingEvent)  # which is for a display alone
     assert set(NAMES.values()) == {
-        *("start", "counting", "step", "validation", "sample", "checkpoint"),
+        *("start", "from", "counting", "step", "validation", "sample", "checkpoint"),
         *("warning", "interrupted", "done"),
     }
 

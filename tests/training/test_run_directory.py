@@ -97,7 +97,7 @@ def test_fresh_empties_nothing_before_the_first_step(
     def fail(*_: Any) -> None:
         raise TrainingError("no first step")
 
-    for target in ("trainer.Trainer.train_step", "session.choose_settings"):
+    for target in ("trainer.Trainer.train_step", "beginning.choose_settings"):
         with monkeypatch.context() as patch:
             patch.setattr(f"charrnn.training.{target}", fail)
             assert train(charrnn, "--steps", "3", "--fresh").status == 1
@@ -155,7 +155,7 @@ def test_the_option_that_differs_is_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     planned = Settings(hidden=8, layers=1, steps=9, validate_every=9)
-    monkeypatch.setattr("charrnn.training.session.choose_settings", lambda *_: planned)
+    monkeypatch.setattr("charrnn.training.beginning.choose_settings", lambda *_: planned)
     unfinished(charrnn, monkeypatch, *there)
     message = one_line_error(train(charrnn, *here))
     assert f"the unfinished run in run was started {difference} to go on, or start" in message
@@ -168,7 +168,7 @@ def test_the_default_minutes_may_be_given_or_not(
     planned = Settings(
         hidden=8, layers=1, steps=9, validate_every=9, ngram_order=0, validation=MAX_VALIDATION
     )
-    monkeypatch.setattr("charrnn.training.session.choose_settings", lambda *_: planned)
+    monkeypatch.setattr("charrnn.training.beginning.choose_settings", lambda *_: planned)
     unfinished(charrnn, monkeypatch)
     assert train(charrnn, "--minutes", "5").status == 0
 
@@ -205,7 +205,8 @@ def test_another_corpus_is_named_before_its_options(
     assert "--output" in message
     assert charrnn("train", "a/text.txt", *TINY, *STEPS).status == 0
     message = one_line_error(charrnn(*other))
-    assert message.startswith("checkpoints/text holds a finished run of another corpus; start over")
+    assert message.startswith("checkpoints/text holds a finished run of another corpus (")
+    assert message.endswith("on a/text.txt); elsewhere: -o DIR; discard: --fresh")
     Path("checkpoints/text/training.safetensors").unlink()
     assert "a finished run of another corpus" in one_line_error(charrnn(*other))
 
@@ -267,7 +268,7 @@ def test_a_run_stopped_before_its_first_step_changes_nothing(
     def choose(*_: Any) -> Settings:
         return planned
 
-    monkeypatch.setattr("charrnn.training.session.choose_settings", choose)
+    monkeypatch.setattr("charrnn.training.beginning.choose_settings", choose)
     monkeypatch.setattr(
         "charrnn.training.session._Session._emit_start",
         lambda session: signal.raise_signal(signal.SIGTERM),

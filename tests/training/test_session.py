@@ -202,7 +202,7 @@ def test_before_the_first_validation_a_run_is_saved_too(monkeypatch: pytest.Monk
 def test_a_finished_run_is_not_started_again() -> None:
     run(order())
     model = (RUN / "model.safetensors").read_bytes()
-    with pytest.raises(TrainingError, match=r"run holds a finished run; .*fresh=True.*output"):
+    with pytest.raises(TrainingError, match=r"a finished run \(.* on corpus.txt\); .*fresh=True"):
         run(order())
     assert (RUN / "model.safetensors").read_bytes() == model
     events = run(order(seed=2, fresh=True))
