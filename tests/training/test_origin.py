@@ -67,9 +67,9 @@ def test_what_contradicts_the_old_model_is_refused() -> None:
     found = open_origin("old.safetensors", Reading(), {"hidden": 8, "rate": 0.1})
     assert found.settings == {
         "cell": "lstm", "layers": 1, "hidden": 8, "embedding": 4,
-        "output_layers": 0, "output_hidden": 0,
+        "output_layers": 0, "output_hidden": 0, "bidirectional": False,
     }
-    with pytest.raises(SettingsError, match=r"--hidden 16 contradicts --from: .* has 8; leave it"):
+    with pytest.raises(SettingsError, match=r"hidden 16 contradicts from_: .* has 8; leave it"):
         open_origin("old.safetensors", Reading(), {"hidden": 16})
-    with pytest.raises(SettingsError, match="without --lines; leave it out"):
+    with pytest.raises(SettingsError, match="without lines=True; leave it out"):
         open_origin("old.safetensors", Reading(lines=True), {})
