@@ -19,6 +19,7 @@ FILES = {
     **dict.fromkeys(("shakespeare.txt", "unseen.txt", "a.txt", "text.txt", "new.txt"), prose(300)),
     "names.txt": "".join(f"{name}\n" for name in names(300)),
     "sentences.txt": prose(3),
+    "my.toml": "[train]\nbatch = 16\n",
 }
 """What examples may name -> its text."""
 
@@ -29,7 +30,7 @@ def prepare(texts: Trained, lines: Trained) -> None:
         Path(name).write_text(text)
     Path("poems").mkdir()
     Path("poems", "one.txt").write_text(prose(300))
-    for name, model in (("shakespeare", texts), ("names", lines)):
+    for name, model in (("shakespeare", texts), ("gru", texts), ("names", lines)):
         run = Path("checkpoints") / name
         run.mkdir(parents=True)
         for path in model.run.glob("*.*"):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from charrnn.cli.command import PathName
+from charrnn.cli.options import all_of
 from charrnn.cli.terminal import note
 from charrnn.errors import CharRNNError, SettingsError
 from charrnn.inference.filters import Filters, draw_texts, pattern
@@ -21,56 +22,48 @@ if TYPE_CHECKING:
 
 TRIES_PER_TEXT = 100
 
-
-def choice_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options."""
-    for option in reversed(
-        (
-            click.option(
-                "--unseen",
-                is_flag=True,
-                help="Only texts that are not one of the lines of the training text.",
-            ),
-            click.option("--unique", is_flag=True, help="No text twice."),
-            click.option(
-                "--match", metavar="REGEX", help="Only texts in which REGEX is found (Python's re)."
-            ),
-            click.option(
-                "--reject", metavar="REGEX", help="Only texts in which REGEX is not found."
-            ),
-            click.option(
-                "--tries",
-                type=click.IntRange(1),
-                metavar="N",
-                show_default=f"{TRIES_PER_TEXT} for each text wanted",
-                help="Draw at most so many texts to find --num of them.",
-            ),
-            click.option("--sort", is_flag=True, help="Print the most probable text first."),
-            click.option(
-                "--novelty",
-                is_flag=True,
-                help="Report on stderr how much of each text is copied from the training text: the "
-                "longest run of characters found there, and the share of 20-character windows "
-                "found there.",
-            ),
-            click.option(
-                "--corpus",
-                type=PathName(),
-                metavar="PATH",
-                help="The training text for --unseen and --novelty, if it is no longer in the "
-                "cache.",
-            ),
-            click.option("--encoding", help="Encoding of --corpus.  [default: as in training]"),
-            click.option(
-                "--errors",
-                type=click.Choice(ERRORS),
-                help="Refuse bytes of --corpus that are not text, or replace each by U+FFFD.  "
-                "[default: as in training]",
-            ),
-        )
-    ):
-        function = option(function)
-    return function
+choice_options = all_of(
+    click.option(
+        "--unseen",
+        is_flag=True,
+        help="Only texts that are not one of the lines of the training text.",
+    ),
+    click.option("--unique", is_flag=True, help="No text twice."),
+    click.option(
+        "--match", metavar="REGEX", help="Only texts in which REGEX is found (Python's re)."
+    ),
+    click.option("--reject", metavar="REGEX", help="Only texts in which REGEX is not found."),
+    click.option(
+        "--tries",
+        type=click.IntRange(1),
+        metavar="N",
+        show_default=f"{TRIES_PER_TEXT} for each text wanted",
+        help="Draw at most so many texts to find --num of them.",
+    ),
+    click.option("--sort", is_flag=True, help="Print the most probable text first."),
+    click.option(
+        "--novelty",
+        is_flag=True,
+        help="Report on stderr how much of each text is copied from the training text: the "
+        "longest run of characters found there, and the share of 20-character windows "
+        "found there.",
+    ),
+    click.option(
+        "--corpus",
+        type=PathName(),
+        metavar="PATH",
+        help="The training text for --unseen and --novelty, if it is no longer in the "
+        "cache.",
+    ),
+    click.option("--encoding", help="Encoding of --corpus.  [default: as in training]"),
+    click.option(
+        "--errors",
+        type=click.Choice(ERRORS),
+        help="Refuse bytes of --corpus that are not text, or replace each by U+FFFD.  "
+        "[default: as in training]",
+    ),
+)
+"""Which texts are taken."""
 
 
 @dataclass(frozen=True)

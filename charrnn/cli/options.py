@@ -19,6 +19,17 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+def all_of(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    """A decorator that adds `options`, in the order of the help."""
+
+    def add(function: Command) -> Command:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
+
+
 def checkpoint_option(function: Command) -> Command:
     """-c/--checkpoint."""
     return click.option(

@@ -12,7 +12,7 @@ import click
 
 from charrnn.cli.columns import BETWEEN, in_columns
 from charrnn.cli.decoding import Characters
-from charrnn.cli.options import json_option
+from charrnn.cli.options import all_of, json_option
 from charrnn.cli.tables import TEXT, Column, Table
 from charrnn.cli.terminal import Output, note
 from charrnn.errors import SettingsError
@@ -31,35 +31,28 @@ COLUMNS = (
 NARROWEST = 18
 """Texts stand side by side if each has at least so many columns of the terminal."""
 
-
-def layout_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say how texts are printed."""
-    for option in reversed(
-        (
-            click.option("--no-prime", is_flag=True, help="Print only what is new."),
-            click.option(
-                "--separator",
-                type=Characters(),
-                metavar="STRING",
-                help="Print STRING between texts, instead of an empty line or a new line.",
-            ),
-            click.option(
-                "--null", is_flag=True, help="Print a NUL after each text, for xargs -0."
-            ),
-            click.option(
-                "--scores",
-                is_flag=True,
-                help="Print a table: the log-probability of what is new, nats per character, text.",
-            ),
-            click.option(
-                "--heat",
-                is_flag=True,
-                help="Colour each new character on a terminal: the less probable, the redder.",
-            ),
-        )
-    ):
-        function = option(function)
-    return json_option(function)
+layout_options = all_of(
+    click.option("--no-prime", is_flag=True, help="Print only what is new."),
+    click.option(
+        "--separator",
+        type=Characters(),
+        metavar="STRING",
+        help="Print STRING between texts, instead of an empty line or a new line.",
+    ),
+    click.option("--null", is_flag=True, help="Print a NUL after each text, for xargs -0."),
+    click.option(
+        "--scores",
+        is_flag=True,
+        help="Print a table: the log-probability of what is new, nats per character, text.",
+    ),
+    click.option(
+        "--heat",
+        is_flag=True,
+        help="Colour each new character on a terminal: the less probable, the redder.",
+    ),
+    json_option,
+)
+"""How texts are printed."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from charrnn.platform import exit_on_signal, keep_freed_memory, wait_without_spi
 from charrnn.storage.places import cache_directory
 from charrnn.storage.runs import RUNS
 from charrnn.text.reading import Reading
-from charrnn.training.events import NAMES, OnEvent
+from charrnn.training.events import OnEvent
 from charrnn.training.events import as_json as as_json_object
 from charrnn.training.request import (
     DEFAULT_MINUTES,
@@ -269,7 +269,7 @@ def _listener(as_json: bool, quiet: bool, raw: bool) -> AbstractContextManager[O
     if as_json:
         output = Output()
         return nullcontext(
-            lambda event: output.record(as_json_object(event)) if type(event) in NAMES else None
+            lambda event: output.record(as_json_object(event))
         )
     if quiet:
         return nullcontext(lambda event: None)

@@ -23,8 +23,13 @@ def print_plan(request: TrainingRequest, as_json: bool) -> None:
     for name, value in forecast.items():
         inner = value if isinstance(value, dict) else {"": value}
         for key, each in inner.items():
-            shown = f"{each:.2f}" if isinstance(each, float) and each > 0.1 else str(each)
-            output.line(f"{name}{key and '.' + key}\t{shown}")
+            output.line(f"{name}{key and '.' + key}\t{_shown(each)}")
+
+
+def _shown(value: object) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.2f}" if value > 0.1 else f"{value:.3g}"
 
 
 @contextmanager

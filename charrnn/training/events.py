@@ -202,7 +202,7 @@ class DoneEvent:
 
 @dataclass(frozen=True)
 class ReadingEvent:
-    """A text is being read; for a display alone, neither logged nor part of --json.
+    """A long text is being read; not in the log.
 
     Attributes:
         done: bytes read and encoded.
@@ -230,6 +230,7 @@ Event: TypeAlias = (
 OnEvent: TypeAlias = Callable[[Event], None]
 
 NAMES: Mapping[type, str] = {
+    ReadingEvent: "reading",
     StartEvent: "start",
     NetworkStartEvent: "start",
     OriginEvent: "from",
