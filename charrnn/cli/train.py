@@ -53,7 +53,7 @@ SETTINGS = {
     "validate_every": ("Steps between validations.", CHOSEN),
     "patience": ("Validations without a new best before stopping; 0: never.", ""),
     "validation": ("Fraction of each corpus held out to validate on; more of a short one.", CHOSEN),
-    "min_count": ("Characters that occur less often than this are read as unknown.", ""),
+    "min_count": ("Characters that occur less often than this are read as unknown.", CHOSEN),
     "ngram_order": ("Order of the n-gram model in the mixture; 0: no n-gram model.", ""),
     "precision": ("Number format of the matrix products in training.", CHOSEN),
     "seed": ("The same seed gives the same run.", ""),

@@ -22,7 +22,7 @@ from charrnn.storage.places import cache_directory
 from charrnn.text.array_file import ArrayFile, ArrayWriter, read_arrays
 from charrnn.text.vocabulary import Vocabulary
 
-CACHE_FORMAT = 3
+CACHE_FORMAT = 4
 SUFFIX = ".ids"
 SEEN = ".seen"
 """Of the records of texts that were read before."""
@@ -36,7 +36,7 @@ OLD_ENTRY = re.compile(r"[0-9a-f]{32}\.(npy|json)")
 """Files of format 1, which were readable by everyone and never removed."""
 
 
-def cache_key(digest: str, min_count: int, vocabulary: Vocabulary | None) -> str:
+def cache_key(digest: str, min_count: int | None, vocabulary: Vocabulary | None) -> str:
     """The name of an entry: what was read, and how it was encoded."""
     points = "" if vocabulary is None else json.dumps(vocabulary.code_points)
     whole = f"{CACHE_FORMAT} {digest} {min_count if vocabulary is None else ''} {points}"

@@ -28,8 +28,10 @@ from charrnn.text.seen import Question
 from charrnn.text.splitting import Copy, Split, split_files, split_lines
 from charrnn.text.vocabulary import (
     EOS,
+    LARGE_VOCABULARY,
     MAX_CHARACTERS,
     Vocabulary,
+    choose_min_count,
     count_code_points,
     find_code_points,
     vocabulary_of_counts,
@@ -62,6 +64,7 @@ class Corpus:
         ends: (D,) the position after each document's EOS; None if the documents are lines, of
             which there may be too many.
         unknown_characters: how many characters are not in the vocabulary.
+        min_count: how often a character has to occur to be in it, if it is the corpus's own.
         kept: whether it may be kept on disk: it did not come through a pipe.
     """
 
@@ -73,6 +76,7 @@ class Corpus:
     document_count: int
     ends: Integers | None
     unknown_characters: int
+    min_count: int = 1
     kept: bool = True
 
     @property
@@ -124,7 +128,7 @@ class Corpus:
 def load_corpus(
     names: Sequence[str],
     reading: Reading,
-    min_count: int = 1,
+    min_count: int | None = 1,
     vocabulary: Vocabulary | None = None,
     on_read: OnRead | None = None,
 ) -> Corpus:
@@ -135,7 +139,8 @@ def load_corpus(
     Args:
         names: files, directories, or `-`. Each file is a document, named itself or not.
         reading: how to read them.
-        min_count: characters rarer than this become UNK; ignored if a vocabulary is given.
+        min_count: characters rarer than this become UNK; None: `choose_min_count`. Ignored if a
+            vocabulary is given.
         vocabulary: to encode with; None for the corpus's own.
         on_read: called while texts are read.
 
@@ -154,7 +159,7 @@ def load_corpus(
             question.remember(found.key)
         return Corpus(
             found.ids, found.vocabulary, reading, found.digest, tuple(names),
-            found.documents, found.ends, found.unknown,
+            found.documents, found.ends, found.unknown, found.min_count,
             kept=not any(source.spooled for source in sources),
         )
 
@@ -182,6 +187,7 @@ class _Encoded:
     digest: str
     documents: int
     unknown: int
+    min_count: int
 
     @classmethod
     def of(cls, entry: ArrayFile) -> _Encoded:
@@ -190,11 +196,13 @@ class _Encoded:
         vocabulary = Vocabulary(tuple(facts["code_points"]))
         ids, ends = entry.arrays["ids"], entry.arrays.get("ends")
         documents, unknown = int(facts["documents"]), int(facts["unknown"])
+        min_count = int(facts["min_count"])
         if ids.dtype != vocabulary.dtype or not 0 < documents <= len(ids):
             raise ValueError("contradictory entry")
         if ends is not None and (len(ends) != documents or ends[-1] != len(ids)):
             raise ValueError("contradictory ends")
-        return cls(facts["key"], ids, ends, vocabulary, facts["digest"], documents, unknown)
+        digest = facts["digest"]
+        return cls(facts["key"], ids, ends, vocabulary, digest, documents, unknown, min_count)
 
 
 def _find(key: str) -> _Encoded | None:
@@ -215,14 +223,15 @@ class _Reader:
         names: Sequence[str],
         sources: Sequence[Source],
         reading: Reading,
-        min_count: int,
+        min_count: int | None,
         vocabulary: Vocabulary | None,
         on_read: OnRead | None,
     ) -> None:
         self._names = names
         self._sources = sources
         self._reading = reading
-        self._min_count = min_count
+        self._chosen = min_count is None
+        self._min_count = min_count or 1
         self._given = vocabulary
         self._on_read = on_read
         self._bytes = sum(source.length for source in sources)
@@ -240,7 +249,8 @@ class _Reader:
         self._done += read
         if self._on_read is not None:
             passes = 1 if self._held is not None or self._given is not None else 2
-            self._on_read(self._done, passes * self._bytes)
+            total = passes * self._bytes
+            self._on_read(min(self._done, total), total)  # a large vocabulary takes one more
 
     def load(self) -> _Encoded:
         """The texts, encoded."""
@@ -251,11 +261,14 @@ class _Reader:
     def _count(self) -> Vocabulary:
         """The vocabulary of the texts."""
         counts = find_code_points(self._blocks()) if self._min_count == 1 else None
-        if counts is None or counts.sum() > MAX_CHARACTERS:  # which are rare enough to drop?
+        most = LARGE_VOCABULARY if self._chosen else MAX_CHARACTERS
+        if counts is None or counts.sum() > most:  # which are rare enough to drop?
             counts = count_code_points(self._blocks())
         counts[self._reading.end] = 0
         if not counts.any():
             raise self._empty()
+        if self._chosen:
+            self._min_count = choose_min_count(counts[:END])
         return vocabulary_of_counts(counts[:END], self._min_count)
 
     def _empty(self) -> CorpusError:
@@ -281,6 +294,7 @@ class _Reader:
                     "code_points": vocabulary.code_points,
                     "documents": encoder.documents,
                     "unknown": encoder.unknown,
+                    "min_count": self._min_count,
                 }
             )
             return key

@@ -42,7 +42,7 @@ class Question:
 
     @classmethod
     def about(
-        cls, sources: Sequence[Source], opened: int, reading: Reading, min_count: int,
+        cls, sources: Sequence[Source], opened: int, reading: Reading, min_count: int | None,
         vocabulary: Vocabulary | None,
     ) -> Question:
         """The question for texts that were opened after `opened` (ns of the system's clock)."""

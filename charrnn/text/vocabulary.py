@@ -22,6 +22,8 @@ SPECIALS = ("<UNK>", "<EOS>")
 LAST_CODE_POINT = 0x10FFFF
 MAX_CHARACTERS = 65_534
 """With UNK and EOS an id fits 16 bits, and the output layer stays small enough."""
+LARGE_VOCABULARY, ENOUGH_RARE = 500, 30
+"""A text of so many distinct characters, of which so many occur once, can teach what UNK is."""
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 CodePoints: TypeAlias = "npt.NDArray[np.uint32]"
@@ -136,6 +138,16 @@ def find_code_points(blocks: Iterable[npt.NDArray[Any]]) -> npt.NDArray[np.int64
         else:
             found[block] = 1
     return found
+
+
+def choose_min_count(counts: npt.NDArray[np.int64]) -> int:
+    """How often a character has to occur not to be UNK, given counts by code point.
+
+    2 for a large vocabulary, if UNK then occurs often enough to be learned; else 1. A model of a
+    text without UNK gives the first unknown character that it meets hardly any probability.
+    """
+    large = np.count_nonzero(counts) >= LARGE_VOCABULARY
+    return 2 if large and np.count_nonzero(counts == 1) >= ENOUGH_RARE else 1
 
 
 def vocabulary_of_counts(counts: npt.NDArray[np.int64], min_count: int) -> Vocabulary:

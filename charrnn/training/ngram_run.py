@@ -274,7 +274,8 @@ def train_ngram_alone(context: Context) -> None:
     request, data, emit = context.request, context.data, context.emit
     plan = _plan(context)
     requested = {"ngram_order": plan.order, **request.requested}
-    settings = replace(DEFAULTS, **{"validation": data.held_out, **requested})
+    chosen = {"validation": data.held_out, "min_count": data.corpus.min_count}
+    settings = replace(DEFAULTS, **{**chosen, **requested})
     if not settings.ngram_order:
         raise SettingsError(
             Parameter("cell"),

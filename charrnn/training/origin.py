@@ -134,6 +134,7 @@ def with_characters_of(corpus: Corpus, origin: Origin) -> Corpus:
     if joined == own:
         return corpus
     if corpus.kept:
-        return load_corpus(corpus.names, corpus.reading, vocabulary=joined)
+        encoded = load_corpus(corpus.names, corpus.reading, vocabulary=joined)
+        return replace(encoded, min_count=corpus.min_count)
     ids = shifted(own, joined).astype(joined.dtype)[corpus.ids]
     return replace(corpus, ids=ids, vocabulary=joined)

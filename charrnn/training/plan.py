@@ -80,12 +80,14 @@ class Text:
         characters: of the training text.
         vocabulary: V.
         held_out: the fraction that is held out.
+        min_count: how often a character has to occur to be in the vocabulary.
         per_epoch: how many batches read it once, given the settings.
     """
 
     characters: int
     vocabulary: int
     held_out: float
+    min_count: int
     per_epoch: Callable[[Settings], float]
 
     @classmethod
@@ -95,6 +97,7 @@ class Text:
             len(data.training),
             len(data.corpus.vocabulary),
             data.held_out,
+            data.corpus.min_count,
             lambda settings: data.batches(settings).per_epoch,
         )
 
@@ -145,7 +148,9 @@ def plan_run(
         elapsed: seconds that the command has taken so far.
     """
     precision = requested.get("precision") or machine.precision()
-    chosen = {"precision": precision, "validation": text.held_out}
+    chosen = {
+        "precision": precision, "validation": text.held_out, "min_count": text.min_count
+    }
     settings = replace(DEFAULTS, **{**chosen, **requested})
     if budget.minutes is None:
         steps = budget.steps or max(1, round((budget.epochs or 0) * text.per_epoch(settings)))

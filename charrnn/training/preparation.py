@@ -40,10 +40,15 @@ def prepare(
 
 
 def split_for(data: TrainingData, settings: Settings) -> TrainingData:
-    """`data` with as much held out as `settings` say: a run of an older charrnn has its default."""
-    if settings.validation == data.held_out:
+    """`data` as `settings` say: a run of an older charrnn has other defaults."""
+    corpus = data.corpus
+    if settings.min_count != corpus.min_count and "-" not in corpus.names:  # it is read once
+        corpus = load_corpus(corpus.names, corpus.reading, settings.min_count)
+        if data.origin is not None:
+            corpus = with_characters_of(corpus, data.origin)
+    elif settings.validation == data.held_out:
         return data
-    again = prepare_data(data.corpus, settings.validation, settings.seed)
+    again = prepare_data(corpus, settings.validation, settings.seed)
     return replace(again, group=data.group, origin=data.origin)
 
 
@@ -53,7 +58,7 @@ def _prepare(
     if "-" in request.corpora and len(group.threads) > 1:
         raise SettingsError("several processes cannot share stdin; name a file as the corpus")
     device = choose_device(request.device)
-    min_count = request.requested.get("min_count", DEFAULTS.min_count)
+    min_count = request.requested.get("min_count")
     started = time.monotonic()
 
     def report(done: int, total: int) -> None:

@@ -175,6 +175,14 @@ def test_rare_characters_become_unknown(charrnn: Command) -> None:
     assert record["unknown_characters"] == 1
 
 
+def test_of_many_characters_those_that_occur_once_become_unknown(charrnn: Command) -> None:
+    text = "".join(map(chr, range(0x4E00, 0x5100))) + prose(40)
+    assert "768 rare characters count as unknown" in train(charrnn, text=text)
+    (record,) = charrnn("info", "run", "--json").records
+    assert record["training"]["settings"]["min_count"] == 2
+    assert "--min-count 2" in record["training"]["flags"]
+
+
 def test_an_ngram_model_alone_trains_samples_and_scores(charrnn: Command) -> None:
     Path("corpus.txt").write_text(prose(300))
     result = charrnn("train", "corpus.txt", "-o", "run", "--cell", "none", "--validation", "0.1")

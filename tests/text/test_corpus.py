@@ -132,6 +132,23 @@ def test_rare_characters_are_unknown() -> None:
     assert (corpus.characters, corpus.unknown_characters) == (6, 1)
 
 
+def many_characters(rare: int) -> str:
+    """600 distinct characters; of these, so many occur once."""
+    return "".join(chr(0x4E00 + i) for i in range(600)) + "".join(
+        chr(0x4E00 + i) for i in range(rare, 600)
+    )
+
+
+@pytest.mark.parametrize(("rare", "min_count"), [(29, 1), (30, 2)])
+def test_min_count_is_chosen_if_none_is_given(rare: int, min_count: int) -> None:
+    name = write("a.txt", many_characters(rare))
+    for _ in range(2):  # the second time from the cache
+        corpus = load_corpus([name], Reading(), None)
+        assert corpus.min_count == min_count
+        assert corpus.unknown_characters == (rare if min_count == 2 else 0)
+    assert load(name).min_count == 1
+
+
 def test_a_given_vocabulary_encodes() -> None:
     write("a.txt", "abx")
     corpus = load_corpus(["a.txt"], Reading(), vocabulary=Vocabulary.from_text("abc"))

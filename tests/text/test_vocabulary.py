@@ -13,6 +13,7 @@ from charrnn.text.vocabulary import (
     MAX_CHARACTERS,
     UNK,
     Vocabulary,
+    choose_min_count,
     code_points,
     count_code_points,
     find_code_points,
@@ -119,6 +120,18 @@ def test_code_points_are_found_without_counting(texts: list[str]) -> None:
 def test_min_count_drops_rarer_characters(min_count: int, expected: str) -> None:
     counts = count_code_points([code_points("aaabbc")])
     assert vocabulary_of_counts(counts, min_count) == Vocabulary.from_text(expected)
+
+
+@pytest.mark.parametrize(
+    ("often", "once", "expected"), [(470, 30, 2), (469, 30, 1), (471, 29, 1), (0, 500, 2)]
+)
+def test_unk_is_trained_if_a_large_vocabulary_has_enough_rare_characters(
+    often: int, once: int, expected: int
+) -> None:
+    counts = np.zeros(LAST_CODE_POINT + 1, np.int64)
+    counts[1000 : 1000 + often] = 2
+    counts[5000 : 5000 + once] = 1
+    assert choose_min_count(counts) == expected
 
 
 def test_a_min_count_that_leaves_nothing_is_refused_with_a_remedy() -> None:

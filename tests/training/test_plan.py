@@ -164,7 +164,7 @@ GPU = FakeMachine(20e12, overhead=4e-3)
 
 def long_text(characters: int, vocabulary: int = 65) -> Text:
     return Text(
-        characters, vocabulary, 0.005, lambda each: characters / (each.batch * each.chunk)
+        characters, vocabulary, 0.005, 1, lambda each: characters / (each.batch * each.chunk)
     )
 
 

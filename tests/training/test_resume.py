@@ -19,6 +19,9 @@ import torch
 from charrnn.cli import main as cli
 from charrnn.models.torch_reader import TorchReader
 from charrnn.models.torch_rnn import TorchRNN
+from charrnn.text import vocabulary
+from charrnn.text.corpus import load_corpus
+from charrnn.text.reading import Reading
 from charrnn.training import clock, state
 from charrnn.training import session as training_run
 from charrnn.training.gradients import shards_for
@@ -338,6 +341,22 @@ def test_another_option_is_refused_by_name(
     message = one_line_error(launcher.run("train", corpus(), "-o", "run", *SIZES, *steps, *option))
     assert f"the unfinished run in run was started {difference} to go on, or start" in message
     assert "--fresh" in message
+
+
+def test_a_run_keeps_the_min_count_that_it_was_started_with(
+    monkeypatch: pytest.MonkeyPatch, uninterrupted: Uninterrupted
+) -> None:
+    expected = uninterrupted()
+    with monkeypatch.context() as patch:
+        signal_at(patch, "step", 5)
+        assert train("run") == 130
+    monkeypatch.setattr(vocabulary, "LARGE_VOCABULARY", 1)
+    monkeypatch.setattr(vocabulary, "ENOUGH_RARE", 0)
+    monkeypatch.setattr("charrnn.text.corpus.LARGE_VOCABULARY", 1)
+    monkeypatch.setenv("CHARRNN_CACHE", "another")  # the old one holds the text
+    assert load_corpus([corpus()], Reading(), None).min_count == 2
+    assert train("run") == 0
+    assert_same("run", expected)
 
 
 @pytest.mark.fault(36)
