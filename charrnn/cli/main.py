@@ -40,6 +40,8 @@ COMMANDS = {
     "sample": "Write new text from a trained model.",
     "score": "Compute how probable texts are under a trained model.",
     "evaluate": "Measure a trained model on whole corpora.",
+    "fill": "Fill the gaps of a text.",
+    "proofread": "Find what is probably wrong in a text.",
     "inspect": "Show what a network remembers.",
     "export": "Give a trained model to others, as one file.",
     "info": "Show what is in a checkpoint.",

@@ -15,7 +15,7 @@ Axes: B texts, W positions read, V vocabulary entries, H hidden units. Logarithm
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -23,7 +23,7 @@ import numpy as np
 from charrnn.arrays import Floats, Integers
 from charrnn.models.architecture import Architecture
 from charrnn.models.interface import LogProbabilities, Tokens, log_sum_exp
-from charrnn.models.numpy_layers import OutputLayers, RecurrentLayers
+from charrnn.models.numpy_layers import OutputLayers, RecurrentLayers, RNNState
 from charrnn.text.vocabulary import EOS
 
 PADDING = -1
@@ -72,15 +72,37 @@ class NumpyReader:
 
     def predict(self, texts: Tokens) -> LogProbabilities:
         """Log-probabilities (B, W - 2, V) of all but the first and last id of `texts` (B, W)."""
+        before, after = self._read_both(texts)
+        return self._meet(before[:-2], after[2:])
+
+    def predict_with_insertions(
+        self, texts: Tokens
+    ) -> tuple[LogProbabilities, LogProbabilities]:
+        """What `predict` gives, and what might stand between each id of `texts` and the next one.
+
+        The latter is (B, W - 1, V): log-probabilities of a character there, if one is missing.
+        """
+        before, after = self._read_both(texts)
+        return self._meet(before[:-2], after[2:]), self._meet(before[:-1], after[1:])
+
+    def _read_both(self, texts: Tokens) -> tuple[Floats, Floats]:
+        """The hidden states (W, B, H) after each id, read from the beginning, and from the end."""
         order = reversal(texts)
         given = np.where(texts < 0, EOS, texts)
-        before = _read(self._forward, given)[:-2]
         backwards = _read(self._backward, np.take_along_axis(given, order, 1))
-        after = np.take_along_axis(backwards, order.T[..., None], 0)[2:]
-        logits = self._outputs.logits(np.concatenate([before, after], -1))  # (W - 2, B, V)
+        after = np.take_along_axis(backwards, order.T[..., None], 0)
+        return _read(self._forward, given), after
+
+    def _meet(self, before: Floats, after: Floats) -> LogProbabilities:
+        logits = self._outputs.logits(np.concatenate([before, after], -1))  # (T, B, V)
         logits -= log_sum_exp(logits)
         predicted: LogProbabilities = logits.transpose(1, 0, 2)
         return predicted
+
+    @property
+    def parts(self) -> tuple[RecurrentLayers, RecurrentLayers, OutputLayers]:
+        """The two stacks, and the output above them."""
+        return self._forward, self._backward, self._outputs
 
 
 def _read(layers: RecurrentLayers, texts: Tokens) -> Floats:
@@ -91,3 +113,49 @@ def _read(layers: RecurrentLayers, texts: Tokens) -> Floats:
         hidden, state = layers.hidden(texts[:, span], state)
         pieces.append(hidden)
     return np.concatenate(pieces)
+
+
+class Between:
+    """Texts that differ only between what stands to the left and to the right of a place.
+
+    So what each stack knows there is computed once.
+
+    Args:
+        reader: to predict with.
+        left, right: (L,) and (R,) ids, at least one each; those of a whole text begin and end with
+            EOS.
+    """
+
+    def __init__(self, reader: NumpyReader, left: Tokens, right: Tokens) -> None:
+        self._forward, self._backward, self._outputs = reader.parts
+        self._before = _state_after(self._forward, left)
+        self._after = _state_after(self._backward, right[::-1])
+
+    def sweep(
+        self, middles: Integers, choose: Callable[[int, LogProbabilities], Integers]
+    ) -> Integers:
+        """Replace the ids of `middles` (B, M), one place after the other, and return them.
+
+        `choose` gives the ids (B,) of a place, from its number and the log-probability of each id
+        there (B, V), given all others as they are by then.
+        """
+        rows = np.zeros(len(middles), np.intp)
+        state = self._backward.select(self._after, rows)
+        after = []
+        for column in reversed(middles.T):
+            after.append(state[-1][0])
+            state = self._backward.advance(column, state)
+        state = self._forward.select(self._before, rows)
+        replaced: Integers = middles.copy()
+        for place, known in enumerate(reversed(after)):
+            logits = self._outputs.logits(np.concatenate([state[-1][0], known], -1))
+            logits -= log_sum_exp(logits)
+            replaced[:, place] = choose(place, logits)
+            state = self._forward.advance(replaced[:, place], state)
+        return replaced
+
+
+def _state_after(layers: RecurrentLayers, ids: Tokens) -> RNNState:
+    """The state of one text, `ids` (T,), after its last id."""
+    _, state = layers.hidden(ids[None], layers.initial_state(1))
+    return state

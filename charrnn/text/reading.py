@@ -175,12 +175,20 @@ def line_batches(
     Raises:
         CorpusError: there is no such text, or it is not in that encoding.
     """
+    return _split_lines(text_pieces(name, encoding, errors))
+
+
+def text_pieces(name: str, encoding: str = "utf-8", errors: str = "strict") -> Iterator[str]:
+    """The text of a file, or of standard input ("-"), in pieces, as they can be read.
+
+    Raises:
+        CorpusError: there is no such text, or it is not in that encoding.
+    """
     if name == "-":
-        blocks = _unbuffered_blocks(standard_input())
-        yield from _split_lines(decode(blocks, STDIN, encoding, errors))
+        yield from decode(_unbuffered_blocks(standard_input()), STDIN, encoding, errors)
         return
     with closing(Source(name)) as source:
-        yield from _split_lines(decode(source.blocks(), source.name, encoding, errors))
+        yield from decode(source.blocks(), source.name, encoding, errors)
 
 
 def _split_lines(texts: Iterable[str]) -> Iterator[list[str]]:
