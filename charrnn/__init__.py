@@ -62,6 +62,7 @@ def train(  # noqa: PLR0913 - arguments are what the command has as options
     epochs: float | None = None,
     steps: int | None = None,
     lines: bool = False,
+    labelled: bool = False,
     encoding: str = "utf-8",
     errors: str = "strict",
     device: str = "auto",
@@ -78,6 +79,7 @@ def train(  # noqa: PLR0913 - arguments are what the command has as options
         output: the run directory; None: named after the first corpus, in checkpoints/.
         minutes, epochs, steps: how long, one of them; minutes=5 if none is given.
         lines: whether each line is a text of its own.
+        labelled: whether each line is a label, a tab and a text.
         encoding, errors: how the files are read.
         device: "auto", "cpu" or "cuda".
         fresh: start over, even if there is a run in the directory.
@@ -98,7 +100,7 @@ def train(  # noqa: PLR0913 - arguments are what the command has as options
         tuple(str(corpus) for corpus in given),
         None if output is None else Path(output),
         {"minutes": minutes, "epochs": epochs, "steps": steps},
-        {"lines": lines, "encoding": encoding, "errors": errors},
+        {"lines": lines or labelled, "encoding": encoding, "errors": errors, "labelled": labelled},
         settings,
         on_event or (lambda event: None),
         device=device,

@@ -5,26 +5,26 @@ Joins vocabulary, model, sampler and scorer; knows nothing of terminals.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from charrnn.errors import CheckpointError, Parameter, SettingsError, VocabularyError
-from charrnn.inference.arguments import (
-    DEFAULT_LENGTH,
-    list_of,
-    require_count,
-    seed_or_new,
-    texts_of,
+from charrnn.errors import CheckpointError, Flag, Parameter, SettingsError, VocabularyError
+from charrnn.inference.arguments import DEFAULT_LENGTH, require_count, seed_or_new, texts_of
+from charrnn.inference.classification import (
+    Classification,
+    by_scores,
+    classifications,
+    log_likelihoods,
+    unknown_cost,
 )
-from charrnn.inference.html import ShownAsHeatMap, model_card
+from charrnn.inference.corpus_methods import CorpusMethods
+from charrnn.inference.html import CharacterScores, model_card
 from charrnn.inference.restoring import Restorer
 from charrnn.inference.scoring import (
     Score,
-    evaluate_documents,
     most_probable,
     score_characters,
     score_documents,
@@ -35,33 +35,13 @@ from charrnn.models.checkpoint import Checkpoint, load_checkpoint
 from charrnn.models.interface import LanguageModel
 from charrnn.models.loading import load_model
 from charrnn.storage.runs import find_checkpoint
-from charrnn.text.corpus import load_corpus
-from charrnn.text.documents import Documents, Ids, id_blocks
-from charrnn.text.reading import Reading
-from charrnn.text.vocabulary import EOS, UNK, Vocabulary
-
-if TYPE_CHECKING:
-    from charrnn.inference.evaluation import Evaluation
-    from charrnn.inference.inspection import Memory
-    from charrnn.inference.novelty import Novelty
-
-
-
-@dataclass(frozen=True)
-class CharacterScores(ShownAsHeatMap):
-    """The characters of a text, with EOS as "" if it is predicted, and the log-probability of each.
-
-    Attributes:
-        characters: (T,) single characters.
-        log_probabilities: (T,) natural logarithms, in nats.
-    """
-
-    characters: tuple[str, ...]
-    log_probabilities: tuple[float, ...]
+from charrnn.text.documents import Documents
+from charrnn.text.labels import Labels
+from charrnn.text.vocabulary import EOS, Vocabulary
 
 
 @dataclass(frozen=True, repr=False)
-class TrainedModel(Restorer):
+class TrainedModel(CorpusMethods, Restorer):
     """A model and its vocabulary.
 
     Attributes:
@@ -114,6 +94,7 @@ class TrainedModel(Restorer):
         prime: str = "",
         seed: int | None = None,
         until_eos: bool | None = None,
+        label: str | None = None,
         **decoding: Value,
     ) -> list[str]:
         """`num` new texts, each beginning with `prime`.
@@ -129,6 +110,7 @@ class TrainedModel(Restorer):
             seed: of the random numbers; None: a new one every time.
             until_eos: whether EOS ends a text; otherwise it has `length` characters. None: if
                 the model was trained on lines.
+            label: of every text; None: texts of any label.
             decoding: temperature, top_k, top_p, min_p, typical_p, repetition_penalty, argmax, beam:
                 numbers; forbid, only: characters; stop: texts. See the options of `sample`.
 
@@ -141,7 +123,7 @@ class TrainedModel(Restorer):
                 "nothing would end the text; give ", Parameter("length"), " or ",
                 Parameter("until_eos"),
             )
-        samples = self.samples(range(num), length, prime, seed, until_eos, **decoding)
+        samples = self.samples(range(num), length, prime, seed, until_eos, label, **decoding)
         return [sample.text for sample in samples]
 
     def samples(
@@ -151,13 +133,14 @@ class TrainedModel(Restorer):
         prime: str = "",
         seed: int | None = None,
         until_eos: bool | None = None,
+        label: str | None = None,
         **decoding: Value,
     ) -> Iterator[Sample]:
         """The texts that `sample` gives, but only those with these `numbers`, as they are ready.
 
         Other arguments and errors: see `sample`.
         """
-        request = self._request(length, prime, seed, until_eos, decoding)
+        request = self._request(length, prime, seed, until_eos, label, decoding)
         return self._writer().samples(request, numbers)
 
     def stream(
@@ -166,14 +149,15 @@ class TrainedModel(Restorer):
         prime: str = "",
         seed: int | None = None,
         until_eos: bool | None = None,
+        label: str | None = None,
         **decoding: Value,
     ) -> Iterator[str]:
         """The text that `sample` gives, character by character, without `prime`.
 
         If `length` is None and EOS does not end the text, it is infinite. Arguments: see `sample`.
         """
-        request = self._request(length, prime, seed, until_eos, decoding)
-        return (character for character, _ in self._writer().stream(request))
+        scored = self.stream_scored(length, prime, seed, until_eos, label, **decoding)
+        return (character for character, _ in scored)
 
     def stream_scored(
         self,
@@ -181,13 +165,14 @@ class TrainedModel(Restorer):
         prime: str = "",
         seed: int | None = None,
         until_eos: bool | None = None,
+        label: str | None = None,
         **decoding: Value,
     ) -> Iterator[tuple[str, float]]:
         """The characters that `stream` gives, each with its log-probability in nats.
 
         That is what `score` gives for it, whatever the decoding.
         """
-        request = self._request(length, prime, seed, until_eos, decoding)
+        request = self._request(length, prime, seed, until_eos, label, decoding)
         return self._writer().stream(request)
 
     def _writer(self) -> Writer:
@@ -199,16 +184,36 @@ class TrainedModel(Restorer):
         prime: str,
         seed: int | None,
         until_eos: bool | None,
+        label: str | None,
         decoding: dict[str, Value],
     ) -> Request:
         if length is not None:
             require_count("length", length)
-        return Request(prime, length, self._ends(until_eos), seed_or_new(seed), decoding)
+        which = None if label is None else self._label_id(label)
+        return Request(prime, length, self._ends(until_eos), seed_or_new(seed), decoding, which)
+
+    def require_label(self, label: str) -> None:
+        """Raise SettingsError if the model does not know `label`."""
+        self._label_id(label)
+
+    def _label_id(self, label: str) -> int:
+        return len(self.vocabulary) + self._labels("label").index(label)
+
+    def _labels(self, *needed: str) -> Labels:
+        if self.checkpoint.labels is None:
+            option = (Parameter(*needed), ": ") if needed else ()
+            raise SettingsError(
+                *option, f"the model {self.path} knows no labels; train one with ",
+                Flag("labelled"),
+            )
+        return self.checkpoint.labels
 
     def _ends(self, until_eos: bool | None) -> bool:
         return self.checkpoint.lines if until_eos is None else until_eos
 
-    def score(self, texts: Sequence[str], eos: bool | None = None) -> list[Score]:
+    def score(
+        self, texts: Sequence[str], eos: bool | None = None, label: str | None = None
+    ) -> list[Score]:
         """The log-probability of each text, read from its beginning.
 
         An empty text whose end is not predicted scores 0 nats over 0 characters.
@@ -216,127 +221,61 @@ class TrainedModel(Restorer):
         Args:
             texts: any texts; characters outside the vocabulary count as UNK.
             eos: whether the text's end is predicted too; None: if the model was trained on lines.
+            label: of all texts; None: of any label.
 
         Raises:
             TypeError: `texts` is a single text, not a list of texts.
+            SettingsError: the model does not know the label.
         """
-        return score_documents(self.model, self._documents(texts_of(texts), eos))
+        return score_documents(self.model, self._documents(texts_of(texts), eos, label))
+
+    def classify(self, texts: Sequence[str], uniform: bool = False) -> list[Classification]:
+        """The probability of each label for each text, by Bayes' rule.
+
+        Args:
+            texts: any texts, their end included.
+            uniform: whether all labels count as equally frequent, not as in training.
+
+        Raises:
+            TypeError: `texts` is a single text, not a list of texts.
+            SettingsError: the model knows no labels.
+        """
+        labels, documents = self._labels(), self._documents(texts_of(texts), None)
+        ids = len(self.vocabulary) + np.arange(len(labels))
+        likelihoods = log_likelihoods(self.model, documents, ids)
+        return classifications(labels.names, likelihoods, labels.log_prior(uniform))
 
     def score_characters(
-        self, texts: Sequence[str], eos: bool | None = None
+        self, texts: Sequence[str], eos: bool | None = None, label: str | None = None
     ) -> list[CharacterScores]:
         """The log-probability (nats) of every character of each text; arguments as in `score`."""
         given = texts_of(texts)
-        scores = score_characters(self.model, self._documents(given, eos))
+        scores = score_characters(self.model, self._documents(given, eos, label))
         return [
             CharacterScores((*text, *[""] * (len(values) - len(text))), tuple(values.tolist()))
             for text, values in zip(given, scores, strict=True)
         ]
 
     def expected_characters(
-        self, text: str, eos: bool | None = None
+        self, text: str, eos: bool | None = None, label: str | None = None
     ) -> list[tuple[str, float]]:
         """The most probable character at each place of `text`, EOS as "", and its probability.
 
-        `eos`: as in `score`.
+        `eos`, `label`: as in `score`.
         """
-        (pairs,) = most_probable(self.model, self._documents([text], eos))
+        (pairs,) = most_probable(self.model, self._documents([text], eos, label))
         return [(self.vocabulary.character(index), value) for index, value in pairs]
 
-    def _documents(self, texts: list[str], eos: bool | None) -> Documents:
+    def _documents(
+        self, texts: list[str], eos: bool | None, label: str | None = None
+    ) -> Documents:
         with_eos = self.checkpoint.lines if eos is None else eos
         ending = [EOS] if with_eos else []
         pieces = [np.append(self.vocabulary.encode(text), ending) for text in texts]
         lengths = np.array([len(piece) for piece in pieces], np.int64)
         ids = np.concatenate([*pieces, np.empty(0, np.int64)]).astype(np.int64)
-        return Documents(ids, lengths.cumsum() - lengths, lengths)
-
-    def evaluate(
-        self, corpora: Sequence[str | Path], encoding: str = "utf-8", errors: str = "strict"
-    ) -> Score:
-        """The log-probability of whole corpora together, read as in training.
-
-        Args:
-            corpora: files, directories or "-" for standard input.
-            encoding: of the files.
-            errors: "strict" refuses bytes that are not text; "replace" reads U+FFFD for them.
-
-        Raises:
-            CorpusError: one cannot be read, or the encoding is unknown.
-            TypeError: `corpora` is a single name, not a list of names.
-        """
-        names = [str(name) for name in list_of("files", (str, Path), corpora)]
-        reading = Reading(self.checkpoint.lines, encoding, errors)
-        corpus = load_corpus(names, reading, vocabulary=self.vocabulary)
-        return Score.total([evaluate_documents(self.model, part) for part in corpus.parts()])
-
-    def evaluate_each(
-        self,
-        corpora: Sequence[str | Path],
-        encoding: str = "utf-8",
-        errors: str = "strict",
-        on_progress: Callable[[int, int], None] | None = None,
-    ) -> list[Evaluation]:
-        """What the model says about each of the `corpora`; arguments and errors: see `evaluate`.
-
-        `on_progress` is called with the characters that are done and all that are to be done.
-        """
-        names = [str(name) for name in list_of("files", (str, Path), corpora)]
-        reading = Reading(self.checkpoint.lines, encoding, errors)
-        from charrnn.inference.evaluation import evaluate_corpora
-        return evaluate_corpora(self.model, self.checkpoint, names, reading, on_progress)
-
-    def inspect(self, corpora: Sequence[str | Path], **options: Any) -> Memory:
-        """How much of a text the network remembers; options: see `inspect_corpora`."""
-        from charrnn.inference.inspection import inspect_corpora
-        return inspect_corpora(self.checkpoint, list_of("files", (str, Path), corpora), **options)
-
-    def training_text(
-        self, corpus: str | None = None, encoding: str | None = None, errors: str | None = None
-    ) -> str:
-        """The corpus that the model was trained on, to compare samples with.
-
-        Args:
-            corpus: its file or directory; None: take it from the cache of encoded corpora.
-            encoding: of `corpus`; None: as in training.
-            errors: "strict" or "replace"; None: as in training.
-
-        Raises:
-            CorpusError: it is no longer in the cache, or cannot be read.
-        """
-        from charrnn.inference.evaluation import training_ids
-
-        ids = training_ids(self.checkpoint, corpus, encoding, errors)
-        return "".join([self.vocabulary.decode(block) for block in id_blocks(ids)])
-
-    def training_ids(
-        self, corpus: str | None = None, encoding: str | None = None, errors: str | None = None
-    ) -> Ids:
-        """The ids (N,) of the corpus; arguments and errors: see `training_text`."""
-        from charrnn.inference.evaluation import training_ids
-
-        return training_ids(self.checkpoint, corpus, encoding, errors)
-
-    def novelty(self, text: str, training: Ids) -> Novelty:
-        """What `text` shares with `training`, which `training_ids` gives.
-
-        A character outside the vocabulary equals none.
-        """
-        from charrnn.inference.novelty import measure_novelty
-
-        ids = self.vocabulary.encode(text).astype(np.uint32)
-        return measure_novelty(np.where(ids == UNK, len(self.vocabulary), ids), training)
-
-    def training_lines(
-        self, corpus: str | None = None, encoding: str | None = None, errors: str | None = None
-    ) -> frozenset[str]:
-        """The different lines of the corpus, to compare samples with.
-
-        Arguments and errors: see `training_text`.
-        """
-        from charrnn.inference.evaluation import lines_of, training_ids
-
-        return lines_of(training_ids(self.checkpoint, corpus, encoding, errors), self.vocabulary)
+        labels = None if label is None else np.full(len(texts), self._label_id(label))
+        return Documents(ids, lengths.cumsum() - lengths, lengths, labels)
 
     def require_known(self, text: str) -> None:
         """Raise VocabularyError if `text` has characters outside the vocabulary."""
@@ -347,3 +286,19 @@ class TrainedModel(Restorer):
                 f"{len(unknown)} distinct characters are not in the model's vocabulary ({shown}); "
                 "leave them out"
             )
+
+
+def classify_by_models(
+    models: Mapping[str, TrainedModel], texts: Sequence[str]
+) -> list[Classification]:
+    """Which of several models each text is probably by, with the models' names as labels.
+
+    The end of a text counts if all models were trained on lines. The models are taken to be equally
+    frequent. For characters that a model does not know see `unknown_cost`.
+
+    Raises:
+        TypeError: `texts` is a single text, not a list of texts.
+    """
+    eos = all(model.checkpoint.lines for model in models.values())
+    scores = [model.score(texts, eos) for model in models.values()]
+    return by_scores([*models], scores, [unknown_cost(each.vocabulary) for each in models.values()])

@@ -96,3 +96,12 @@ def suggestion(typed: str, known: Iterable[str]) -> str:
 
     near = difflib.get_close_matches(typed, sorted(known), 1)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def suggestions(typed: str, known: Iterable[str], most: int = 3) -> str:
+    """As `suggestion`, with the `most` similar names."""
+    import difflib
+
+    folded = {each.casefold(): each for each in sorted(known)}
+    near = difflib.get_close_matches(typed.casefold(), folded, most)
+    return f"; did you mean {' or '.join(repr(folded[each]) for each in near)}?" if near else ""

@@ -19,6 +19,7 @@ from tests.support import (
     REPOSITORY,
     Result,
     Trained,
+    labelled_lines,
     later_wins,
     names,
     prose,
@@ -104,6 +105,15 @@ def names_model(shared: Path, session_environment: None) -> Trained:
     text = "".join(name + "\n" for name in names(600))
     return _train_once(
         shared / "names", text, "--lines", "--steps", "200", "--validate-every", "100"
+    )
+
+
+@pytest.fixture(scope="session")
+def labelled_model(shared: Path, session_environment: None) -> Trained:
+    """A small model of labelled lines."""
+    return _train_once(
+        shared / "labelled", labelled_lines(400), "--labelled", "--steps", "60",
+        "--validate-every", "30",
     )
 
 

@@ -11,12 +11,13 @@ from charrnn.errors import Parameter
 from charrnn.training.origin import FIXED
 from charrnn.training.request import Budget
 from tests.conftest import Command
-from tests.support import QUICK, Result, Trained, names, prose
+from tests.support import QUICK, Result, Trained, labelled_lines, names, prose
 
 LONGER = "--more-minutes"
 BUDGETS = {f"--{name}" for name in vars(Budget(steps=1))}
 FILES = {
     **dict.fromkeys(("shakespeare.txt", "unseen.txt", "a.txt", "text.txt", "new.txt"), prose(300)),
+    "names.tsv": labelled_lines(300),
     "names.txt": "".join(f"{name}\n" for name in names(300)),
     "sentences.txt": prose(3),
     "my.toml": "[train]\nbatch = 16\n",
@@ -24,13 +25,14 @@ FILES = {
 """What examples may name -> its text."""
 
 
-def prepare(texts: Trained, lines: Trained) -> None:
+def prepare(texts: Trained, lines: Trained, labelled: Trained) -> None:
     """Make the files and runs that examples name here: models of whole texts and of lines."""
     for name, text in FILES.items():
         Path(name).write_text(text)
     Path("poems").mkdir()
     Path("poems", "one.txt").write_text(prose(300))
-    for name, model in (("shakespeare", texts), ("gru", texts), ("names", lines)):
+    models = {"shakespeare": texts, "gru": texts, "names": lines, "surnames": labelled}
+    for name, model in models.items():
         run = Path("checkpoints") / name
         run.mkdir(parents=True)
         for path in model.run.glob("*.*"):

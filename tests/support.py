@@ -21,6 +21,7 @@ from charrnn.models.cells import CELLS
 from charrnn.models.checkpoint import Checkpoint
 from charrnn.models.interface import LogProbabilities, Rows, Tokens
 from charrnn.models.numpy_rnn import NumpyRNN
+from charrnn.text.labels import Labels
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.settings import Settings
 
@@ -135,6 +136,17 @@ def names(count: int, seed: int = 1) -> list[str]:
     return list(found)
 
 
+def labelled_lines(count: int, seed: int = 1) -> str:
+    """Lines of label, tab and text: of consonants, vowels or both, in shares of 5, 3 and 2."""
+    choice = random.Random(seed)
+    letters = {"German": "bdkl", "Irish": "aeio", "Basque": "abei"}
+    labels = choice.choices([*letters], [5, 3, 2], k=count)
+    return "".join(
+        f"{label}\t{''.join(choice.choices(letters[label], k=choice.randint(3, 6)))}\n"
+        for label in labels
+    )
+
+
 def random_weights(
     architecture: Architecture, seed: int = 0, scale: float = 0.5
 ) -> dict[str, npt.NDArray[np.float32]]:
@@ -155,15 +167,18 @@ def random_checkpoint(
     seed: int = 0,
     output_layers: int = 0,
     bidirectional: bool = False,
+    labels: Labels | None = None,
 ) -> Checkpoint:
     """An untrained model of the characters of `text`."""
     vocabulary = Vocabulary.from_text(text)
     above = output_layers, hidden if output_layers else 0
     architecture = Architecture(
-        cell, len(vocabulary), 4, hidden, layers, 0.0, *above, bidirectional=bidirectional
+        cell, len(vocabulary), 4, hidden, layers, 0.0, *above,
+        bidirectional=bidirectional, labels=len(labels or ()),
     )
     scale = 0.2 if CELLS[cell].nonlinearity == "relu" else 0.5  # its states must not explode
-    return Checkpoint(vocabulary, lines, architecture, random_weights(architecture, seed, scale))
+    weights = random_weights(architecture, seed, scale)
+    return Checkpoint(vocabulary, lines, architecture, weights, labels=labels)
 
 
 def random_model(checkpoint: Checkpoint) -> TrainedModel:

@@ -33,7 +33,7 @@ ORDER = (  # each package imports only from those before it, or from itself
     ("cli", "__main__"),
 )
 ONLY_IN = {  # library -> the modules that may import it at all
-    "rich": ("cli.progress", "cli.heat_map", "cli.bar"),
+    "rich": ("cli.progress", "cli.confusion", "cli.heat_map", "cli.bar"),
     "torch": (
         *("models.torch_rnn", "models.torch_reader", "models.loading"),
         *("inference.gradient_reach", "training"),

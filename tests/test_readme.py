@@ -25,15 +25,18 @@ def test_the_readme_shows_commands() -> None:
 
 @pytest.mark.parametrize("line", COMMANDS)
 def test_the_commands_work(
-    line: str, charrnn: Command, prose_model: Trained, names_model: Trained
+    line: str, charrnn: Command, prose_model: Trained, names_model: Trained,
+    labelled_model: Trained,
 ) -> None:
-    prepare(prose_model, names_model)
+    prepare(prose_model, names_model, labelled_model)
     result = run_example(line, charrnn)
     assert result.status == 0, result.err
 
 
-def test_the_python_works(prose_model: Trained, names_model: Trained) -> None:
-    prepare(prose_model, names_model)
+def test_the_python_works(
+    prose_model: Trained, names_model: Trained, labelled_model: Trained
+) -> None:
+    prepare(prose_model, names_model, labelled_model)
     (program,) = blocks(README, "python")
     tiny = "steps=2, layers=1, hidden=8, device='cpu'"
     exec(program.replace("minutes=5", tiny), {})

@@ -16,6 +16,7 @@ from charrnn.storage.runs import MODEL_FILE
 
 MAX_CHARACTERS = 240
 """So many characters of the vocabulary are shown."""
+MAX_LABELS = 24
 MAX_BARS = 60
 WIDEST = 100
 
@@ -28,6 +29,7 @@ def card(path: Path, checkpoint: Checkpoint, width: int) -> list[str]:
         ("reached", _reached(checkpoint)),
         ("history", _history(checkpoint.training, width)),
         ("vocabulary", _vocabulary(checkpoint)),
+        ("labels", _labels(checkpoint)),
         ("corpus", _corpus(checkpoint)),
         ("trained", _trained(checkpoint.training)),
         ("file", _file(path)),
@@ -67,6 +69,8 @@ def _reached(checkpoint: Checkpoint) -> str:
         for what, key in (("network", "network"), ("n-gram model", "ngram"))
         if isinstance(value := training.get(f"{key}_nats_per_character"), float) and value != best
     ]
+    if isinstance(accuracy := training.get("accuracy"), float):
+        alone.append(f"recognises the label of {accuracy:.1%} of the held-out lines")
     return "\n".join([*lines, *([", ".join(alone)] if alone else []), *reader])
 
 
@@ -98,6 +102,17 @@ def _vocabulary(checkpoint: Checkpoint) -> str:
     more = len(known) - MAX_CHARACTERS
     rest = f" and {more:,} more" if more > 0 else ""
     return f"{len(known):,} characters: {one_line(known[:MAX_CHARACTERS]).strip()}{rest}"
+
+
+def _labels(checkpoint: Checkpoint) -> str:
+    labels = checkpoint.labels
+    if labels is None:
+        return ""
+    pairs = sorted(labels.description(), key=lambda pair: -pair[1])
+    more = len(pairs) - MAX_LABELS
+    rest = f" and {more:,} more" if more > 0 else ""
+    shown = ", ".join(f"{one_line(name)} {count:,}" for name, count in pairs[:MAX_LABELS])
+    return f"{len(labels):,} with their lines: {shown}{rest}"
 
 
 def _corpus(checkpoint: Checkpoint) -> str:

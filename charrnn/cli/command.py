@@ -254,3 +254,23 @@ class RunName(PathName):
         names = [name for name in run_names() if name.startswith(incomplete)]
         # In bash, an entry for files discards those before it.
         return [*super().shell_complete(ctx, param, incomplete), *map(CompletionItem, names)]
+
+
+class LabelName(click.ParamType[str]):
+    """A label of the model that is meant."""
+
+    name = "label"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The labels of the checkpoint named before, or of the one that is used by default."""
+        from click.shell_completion import CompletionItem
+
+        from charrnn.storage.summaries import label_names
+
+        named = ctx.params.get("checkpoint") or None
+        checkpoint = named if isinstance(named, str | None) else named[0]
+        return [
+            CompletionItem(name) for name in label_names(checkpoint) if name.startswith(incomplete)
+        ]

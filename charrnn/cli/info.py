@@ -61,9 +61,15 @@ def _facts(path: Path, loaded: Checkpoint) -> dict[str, Any]:
         "parameters": loaded.architecture.parameters if loaded.architecture else 0,
         "network": asdict(loaded.architecture) if loaded.architecture else None,
         "ngram": _ngram_facts(loaded.ngram),
+        **_label_facts(loaded),
         "corpus": loaded.corpus,
         "training": {key: value for key, value in loaded.training.items() if key != "history"},
     }
+
+
+def _label_facts(loaded: Checkpoint) -> dict[str, Any]:
+    """How many lines each label had, if there are labels."""
+    return {} if loaded.labels is None else {"labels": dict(loaded.labels.description())}
 
 
 def _ngram_facts(counts: NgramSource | None) -> dict[str, Any] | None:

@@ -47,6 +47,7 @@ class Interactive:
         until_eos: whether the model may end a text.
         decoding: strategies by name.
         paint: shows a character and its log-probability; None to show it plainly.
+        label: of all texts; None for any.
         prime: the beginning of the last text.
         text: the last text.
     """
@@ -58,6 +59,7 @@ class Interactive:
     until_eos: bool | None
     decoding: dict[str, Any]
     paint: Callable[[str, float], None] | None = None
+    label: str | None = None
     prime: str = ""
     text: str = field(default="", repr=False)
 
@@ -126,7 +128,7 @@ class Interactive:
         """Continue the text, and show what is new as it comes."""
         seed, self.seed = self.seed, self.seed + 1
         stream = self.model.stream_scored(
-            self.length, self.text, seed, self.until_eos, **self.decoding
+            self.length, self.text, seed, self.until_eos, self.label, **self.decoding
         )
         for character, log_probability in stream:
             self.text += character

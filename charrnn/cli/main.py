@@ -39,6 +39,7 @@ COMMANDS = {
     "train": "Train a model on text, or resume an interrupted run.",
     "sample": "Write new text from a trained model.",
     "score": "Compute how probable texts are under a trained model.",
+    "classify": "Find the label of each text, or which of several models it is by.",
     "evaluate": "Measure a trained model on whole corpora.",
     "fill": "Fill the gaps of a text.",
     "proofread": "Find what is probably wrong in a text.",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from charrnn.cli.command import RunName
+from charrnn.cli.command import LabelName, RunName
 from charrnn.cli.terminal import note
 from charrnn.errors import VocabularyError
 from charrnn.platform import keep_freed_memory
@@ -54,6 +54,18 @@ def checkpoints_option(function: Command) -> Command:
         help="A run in checkpoints/, a run directory, or a model.safetensors; give several to "
         "compare them.",
     )(function)
+
+
+def label_option(multiple: bool) -> Callable[[Command], Command]:
+    """--label, which can be given several times if `multiple`."""
+    return click.option(
+        "--label",
+        type=LabelName(),
+        multiple=multiple,
+        metavar="LABEL",
+        help="Texts of this label, of a model trained with --labelled"
+        + ("; give several for several in turn." if multiple else "."),
+    )
 
 
 def device_option(function: Command) -> Command:

@@ -231,7 +231,17 @@ class TrainingDisplay:
 
     def _show_done(self, event: DoneEvent) -> None:
         self._stop()
-        self._note(f"done in {event.seconds:.1f} s: {_reached(event)}model in {event.checkpoint}")
+        self._note(
+            f"done in {event.seconds:.1f} s: {_reached(event)}{_recognised(event)}"
+            f"model in {event.checkpoint}"
+        )
+
+
+def _recognised(event: DoneEvent) -> str:
+    """How well a model with labels recognises them."""
+    if event.accuracy is None:
+        return ""
+    return f"recognises the label of {event.accuracy:.1%} of the held-out lines; "
 
 
 def _unit(event: StepEvent | ValidationEvent) -> str:

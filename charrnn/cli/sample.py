@@ -15,6 +15,7 @@ from charrnn.cli.options import (
     check_characters,
     checkpoint_option,
     device_option,
+    label_option,
     ngram_option,
     open_model,
     raw_option,
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
     from charrnn.api import TrainedModel
 
 GROUPS = {
-    "What to write": ("checkpoint", "prime", "prime-file", "length", "until-eos", "num", "seed"),
+    "What to write": (
+        *("checkpoint", "label", "prime", "prime-file", "length", "until-eos", "num", "seed"),
+    ),
     "Decoding strategies, in their order": STRATEGY_OPTIONS,
     "Which texts": (
         *("unseen", "unique", "match", "reject", "tries", "sort", "novelty"),
@@ -62,6 +65,7 @@ GROUPS = {
     groups=GROUPS,
 )
 @checkpoint_option
+@label_option(multiple=True)
 @strategy_options
 @click.option(
     "--length",
@@ -98,6 +102,7 @@ GROUPS = {
 @raw_option
 def command(
     checkpoint: str | None,
+    label: tuple[str, ...],
     length: int | None,
     until_eos: bool,
     prime: str,
@@ -127,9 +132,11 @@ def command(
     layout.check()
     decodings = [check_decoding({**options, "temperature": each}) for each in temperature]
     if interactive:
-        _refuse_with_interactive(layout, choice, len(decodings), num)
+        _refuse_with_interactive(layout, choice, max(len(decodings), len(label)), num)
     output = Output(raw)
     model = open_model(checkpoint, device, no_ngram)
+    for each in label:
+        model.require_label(each)
     prime = _read_prime(prime, prime_file)
     check_characters(model, prime, strict)
     _warn_of_useless_stops(model, decodings[0]["stop"])
@@ -146,9 +153,12 @@ def command(
         from charrnn.cli.interactive import Interactive
 
         paint = painter(output) if layout.heat else None
+        given["label"] = label[0] if label else None
         Interactive(model, output, decoding=decodings[0], paint=paint, **given).run()
     else:
-        _write(model, output, layout, choice, num, given, decodings)
+        labels: list[dict[str, Any]] = [{"label": each} for each in label] or [{}]
+        settings = [{**each, **decoding} for each in labels for decoding in decodings]
+        _write(model, output, layout, choice, num, given, settings)
 
 
 def _write(
@@ -160,7 +170,7 @@ def _write(
     given: dict[str, Any],
     decodings: Sequence[dict[str, Any]],
 ) -> None:
-    """Write `num` texts with each of the `decodings`."""
+    """Write `num` texts with each of the `decodings`, which may have a label too."""
     filters, training = choice.filters(model), choice.training_ids(model)
     printer = Printer(output, layout, model, given, training)
     several = len(decodings) > 1 and layout.side_by_side
@@ -179,15 +189,26 @@ def _write(
         for sample in found:
             printer.print(sample, decoding)
     if several:
-        headings = [f"temperature {decoding['temperature']:g}" for decoding in decodings]
+        headings = _headings(decodings)
         print_side_by_side(output, headings, columns)
     printer.finish()
 
 
+def _headings(decodings: Sequence[dict[str, Any]]) -> list[str]:
+    """What differs between them: labels, temperatures or both."""
+    labels = [each.get("label", "") for each in decodings]
+    temperatures = [f"temperature {each['temperature']:g}" for each in decodings]
+    if not any(labels):
+        return temperatures
+    if len({*temperatures}) == 1:
+        return labels
+    return [", ".join(pair) for pair in zip(labels, temperatures, strict=True)]
+
+
 def _refuse_with_interactive(
-    layout: Layout, choice: Choice, temperatures: int, num: int
+    layout: Layout, choice: Choice, kinds: int, num: int
 ) -> None:
-    if num != 1 or temperatures > 1 or choice.used or layout.used:
+    if num != 1 or kinds > 1 or choice.used or layout.used:
         raise SettingsError(
             "--interactive writes one text at a time; of the options for output it allows --heat"
         )

@@ -193,8 +193,10 @@ class Printer:
     def _record(
         self, sample: Sample, decoding: Mapping[str, Any], copied: Novelty | None
     ) -> dict[str, Any]:
+        label = {"label": decoding["label"]} if "label" in decoding else {}
         return {
             "text": self._layout.shown(sample),
+            **label,
             "ended_by": sample.ended_by,
             "number": sample.number,
             "characters": len(sample.new),

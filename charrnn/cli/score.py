@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from itertools import chain, islice
-
 import click
 
 from charrnn.cli.command import Command, PathName
+from charrnn.cli.given_texts import (
+    are_awaited,
+    ask_for_texts,
+    note_empty,
+    require_texts,
+    text_batches,
+)
 from charrnn.cli.options import (
     check_characters,
     checkpoints_option,
     device_option,
     encoding_options,
     json_option,
+    label_option,
     ngram_option,
     open_models,
     strict_option,
 )
-from charrnn.cli.score_output import Scored, reporter
+from charrnn.cli.score_output import Asked, Scored, reporter
 from charrnn.cli.terminal import Output, note
 from charrnn.errors import SettingsError
-from charrnn.text.reading import line_batches
-
-TEXTS_AT_ONCE = 4096
-STDIN = "-"
 
 
 @click.command(
@@ -41,6 +41,7 @@ STDIN = "-"
     "-f", "--file", "file", type=PathName(), metavar="FILE", help="Score each line of FILE."
 )
 @checkpoints_option
+@label_option(multiple=False)
 @click.option(
     "--eos/--no-eos",
     default=None,
@@ -68,6 +69,7 @@ def command(
     texts: tuple[str, ...],
     file: str | None,
     checkpoint: tuple[str, ...],
+    label: str | None,
     eos: bool | None,
     per_character: bool,
     sort: bool,
@@ -84,20 +86,21 @@ def command(
     Logarithms are natural (nats); bits and perplexity are per character. Empty texts are skipped.
     With several -c, each model scores each text.
     """
-    if bool(texts) == (file is not None):
-        raise SettingsError("give texts, or - for stdin, or --file FILE")
+    require_texts(texts, file)
     if as_json and as_csv:
         raise SettingsError("--json and --csv contradict each other; give one")
-    waits = file == STDIN or texts == (STDIN,)
     output = Output()
     models = open_models(checkpoint, device, no_ngram)
-    report = reporter(output, models, eos, per_character, as_json, as_csv)
-    if waits and not sort:
-        _ask()
+    if label is not None:
+        for model in models:
+            model.require_label(label)
+    report = reporter(output, models, Asked(eos, per_character, label), as_json, as_csv)
+    if are_awaited(texts, file) and not sort:
+        ask_for_texts("score")
         report.heading()
     scored: list[Scored] = []
     number = empty = unknown = 0
-    for batch in _batches(texts, file, encoding, errors):
+    for batch in text_batches(texts, file, encoding, errors):
         nonempty = {number + at: text for at, text in enumerate(batch, 1) if text}
         number += len(batch)
         empty += len(batch) - len(nonempty)
@@ -112,30 +115,9 @@ def command(
         output.flush()
     report.print(sorted(scored, key=lambda each: -each.scores[0].log_probability))
     report.heading()
-    if empty:
-        note(f"{empty:,} empty {'text' if empty == 1 else 'texts'} skipped")
+    note_empty(empty)
     if unknown and len(models) > 1:
         note(
             "UNK stands for every character that a model does not know: with unknown characters, "
             "figures of models with different vocabularies do not compare"
         )
-
-
-def _ask() -> None:
-    """Say what is waited for, if a person is to type it."""
-    if sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty():
-        note("type a text and press Enter for its score; Ctrl-D ends")
-
-
-def _batches(
-    texts: tuple[str, ...], file: str | None, encoding: str, errors: str
-) -> Iterator[list[str]]:
-    """The texts to score, TEXTS_AT_ONCE at a time; those of stdin as they arrive."""
-    if file == STDIN or texts == (STDIN,):
-        yield from line_batches(STDIN, encoding, errors)
-        return
-    source = iter(texts)
-    if file is not None:
-        source = chain.from_iterable(line_batches(file, encoding, errors))
-    while batch := list(islice(source, TEXTS_AT_ONCE)):
-        yield batch

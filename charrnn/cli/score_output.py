@@ -13,7 +13,8 @@ from charrnn.cli.tables import TEXT, TEXT_WIDTH, Column, Table
 from charrnn.cli.terminal import Output, one_line
 
 if TYPE_CHECKING:
-    from charrnn.api import CharacterScores, TrainedModel
+    from charrnn.api import TrainedModel
+    from charrnn.inference.html import CharacterScores
     from charrnn.inference.scoring import Score
 
 FIGURE_COLUMNS = (
@@ -42,6 +43,21 @@ SURPRISING_NATS = 3.0
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What is to be scored of each text.
+
+    Attributes:
+        eos: whether its end is predicted; None: as each model was trained.
+        per_character: whether to score characters too.
+        label: of all texts; None for any.
+    """
+
+    eos: bool | None
+    per_character: bool
+    label: str | None = None
+
+
+@dataclass(frozen=True)
 class Scored:
     """A text and what each model says about it.
 
@@ -64,8 +80,7 @@ class Reporter:
     Args:
         output: where to.
         models: what scores.
-        eos: whether the ends of texts are predicted; None: as each model was trained.
-        per_character: whether to score characters too.
+        asked: what is scored.
         as_csv: a table of comma-separated values, on a terminal too.
     """
 
@@ -73,15 +88,13 @@ class Reporter:
         self,
         output: Output,
         models: Sequence[TrainedModel],
-        eos: bool | None,
-        per_character: bool,
+        asked: Asked,
         as_csv: bool,
     ) -> None:
         self.output = output
         self.models = models
         self.names = short_names([model.path for model in models])
-        self._eos = eos
-        self._per_character = per_character
+        self.asked = asked
         self._table = Table(output, self.columns(), as_csv)
 
     def columns(self) -> tuple[Column, ...]:
@@ -96,10 +109,11 @@ class Reporter:
     def score(self, texts: Mapping[int, str]) -> list[Scored]:
         """The scores of `texts`, given by their numbers."""
         given = list(texts.values())
-        scores = [model.score(given, self._eos) for model in self.models]
+        how = self.asked.eos, self.asked.label
+        scores = [model.score(given, *how) for model in self.models]
         characters: list[list[CharacterScores]] = []
-        if self._per_character:
-            characters = [model.score_characters(given, self._eos) for model in self.models]
+        if self.asked.per_character:
+            characters = [model.score_characters(given, *how) for model in self.models]
         return [
             Scored(
                 number,
@@ -195,7 +209,7 @@ class HeatMaps(Reporter):
                 if len(self.models) > 1:
                     self.output.line(f"{name}:")
                 print_heat_map(characters.characters, characters.log_probabilities, console)
-                for line in surprises(model, each.text, characters):
+                for line in surprises(model, each.text, characters, label=self.asked.label):
                     self.output.line(line)
 
 
@@ -209,7 +223,8 @@ class Records(Reporter):
         """Print `scored`."""
         for each in scored:
             for index, (model, score) in enumerate(zip(self.models, each.scores, strict=True)):
-                record: dict[str, Any] = {"text": each.text, **score.figures()}
+                label = {} if self.asked.label is None else {"label": self.asked.label}
+                record: dict[str, Any] = {"text": each.text, **label, **score.figures()}
                 if each.characters:
                     record["per_character"] = _character_records(each.characters[index])
                 self.output.record({**record, CHECKPOINT: str(model.path)})
@@ -223,12 +238,12 @@ def _character_records(scores: CharacterScores) -> list[dict[str, Any]]:
 def reporter(
     output: Output,
     models: Sequence[TrainedModel],
-    eos: bool | None,
-    per_character: bool,
+    asked: Asked,
     as_json: bool,
     as_csv: bool,
 ) -> Reporter:
     """What prints the scores as wanted; see Reporter."""
+    per_character = asked.per_character
     kind: type[Reporter] = CharacterReporter if per_character else Reporter
     if as_json:
         kind = Records
@@ -237,7 +252,7 @@ def reporter(
             kind = HeatMaps
         elif not per_character and len(models) > 1:
             kind = Comparison
-    return kind(output, models, eos, per_character, as_csv)
+    return kind(output, models, asked, as_csv)
 
 
 def _has_colours() -> bool:
@@ -257,7 +272,11 @@ def short_names(paths: Sequence[Path]) -> list[str]:
 
 
 def surprises(
-    model: TrainedModel, text: str, scores: CharacterScores, least: float = SURPRISING_NATS
+    model: TrainedModel,
+    text: str,
+    scores: CharacterScores,
+    least: float = SURPRISING_NATS,
+    label: str | None = None,
 ) -> list[str]:
     """A line for each of the most surprising characters, with what the model expected instead.
 
@@ -268,7 +287,7 @@ def surprises(
     worst = sorted(sorted(places, key=lambda at: values[at])[:SURPRISES])
     if not worst:
         return []
-    expected = model.expected_characters(text, len(values) > len(text))
+    expected = model.expected_characters(text, len(values) > len(text), label)
     lines = []
     for at in worst:
         character, probability = expected[at]

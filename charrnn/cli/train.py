@@ -61,7 +61,9 @@ SETTINGS = {
 """Field of Settings -> help, and CHOSEN unless the default is the one in Settings."""
 BUDGETS = ("minutes", "epochs", "steps")
 GROUPS = {
-    "What to train on": ("lines", "from", "encoding", "errors", "validation", "min-count"),
+    "What to train on": (
+        *("lines", "labelled", "from", "encoding", "errors", "validation", "min-count"),
+    ),
     "How long": (*BUDGETS, "patience", "more-minutes", "dry-run", "fresh"),
     "The network and the n-gram model": (
         *("cell", "layers", "hidden", "embedding", "output-layers", "output-hidden", "dropout"),
@@ -151,6 +153,11 @@ class TrainCommand(Command):
 @click.option("--dry-run", is_flag=True, help="Print the plan of the run, and train nothing.")
 @click.option("--fresh", is_flag=True, help="Start over and replace an existing run.")
 @click.option("--lines", is_flag=True, help="Each line is a separate text, such as a name.")
+@click.option(
+    "--labelled",
+    is_flag=True,
+    help="Each line is a label, a tab and a text: for sample --label and classify.",
+)
 @encoding_options
 @click.option(
     "--device",
@@ -178,6 +185,7 @@ def command(
     dry_run: bool,
     fresh: bool,
     lines: bool,
+    labelled: bool,
     encoding: str,
     errors: str,
     device: str,
@@ -194,7 +202,7 @@ def command(
     """
     requested = {name: value for name, value in settings.items() if value is not None}
     Settings(**requested)  # refuse what is out of range before anything slow
-    reading = Reading(lines=lines, encoding=encoding, errors=errors)
+    reading = Reading(lines or labelled, encoding, errors, labelled)
     if "-" in corpora and output is None:
         raise SettingsError("name a run directory with --output when the corpus is stdin")
     if output is None:

@@ -26,10 +26,12 @@ class Kind:
     Attributes:
         description: what it is, for the help.
         write: (path, checkpoint) -> writes the file atomically.
+        with_labels: whether it can hold a model with labels.
     """
 
     description: str
     write: Callable[[Path, Checkpoint], None]
+    with_labels: bool = False
 
 
 def _write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -51,7 +53,9 @@ def _write_onnx(path: Path, checkpoint: Checkpoint) -> None:
 
 
 KINDS: dict[str, Kind] = {
-    ".safetensors": Kind("a checkpoint, for every command of charrnn", _write_checkpoint),
+    ".safetensors": Kind(
+        "a checkpoint, for every command of charrnn", _write_checkpoint, with_labels=True
+    ),
     ".html": Kind("one web page that writes and reads text, offline", _write_page),
     ".onnx": Kind("the network alone, for ONNX (pip install 'charrnn[onnx]')", _write_onnx),
 }
@@ -98,6 +102,10 @@ def export(
     from charrnn.export.smaller import reduce_checkpoint
 
     kind = kind_of(output)
+    if checkpoint.labels is not None and not kind.with_labels:
+        raise SettingsError(
+            f"a model with labels is exported as .safetensors only, not as {output.suffix}"
+        )
     files = [output, output.with_suffix(CARD)] if with_card else [output]
     for path in files:
         if path.exists() and not force:

@@ -61,7 +61,8 @@ def evaluate_corpora(
     """
     vocabulary = checkpoint.vocabulary
     corpora = [
-        load_corpus([name], reading, vocabulary=vocabulary, on_read=on_progress) for name in names
+        load_corpus([name], reading, 1, vocabulary, on_progress, checkpoint.labels)
+        for name in names
     ]
     scores = _scores(model, corpora, on_progress)
     known = _are_training_text(corpora, checkpoint, reading)
@@ -117,7 +118,9 @@ def _are_training_text(
     given = [name for corpus in corpora for name in corpus.names]
     several = len(given) > 1 and isinstance(names, list) and len(names) > 1
     if several and not any(found) and STDIN not in given:
-        together = load_corpus(given, reading, vocabulary=checkpoint.vocabulary)
+        together = load_corpus(
+            given, reading, vocabulary=checkpoint.vocabulary, labels=checkpoint.labels
+        )
         return [together.digest == digest] * len(corpora)
     return found
 
@@ -151,14 +154,21 @@ def training_ids(
     """
     if corpus is not None:
         reading = _training_reading(checkpoint, encoding, errors)
-        return load_corpus([corpus], reading, vocabulary=checkpoint.vocabulary).ids
+        found = load_corpus(
+            [corpus], reading, vocabulary=checkpoint.vocabulary, labels=checkpoint.labels
+        )
+        return _without_labels(found.ids, checkpoint)
     settings = checkpoint.training.get("settings", {})
     ids = find_encoded(str(checkpoint.corpus.get("digest")), settings.get("min_count", 1))
     if ids is None:
         raise CorpusError(
             "the training text is no longer cached; name it with ", Parameter("corpus")
         )
-    return ids
+    return _without_labels(ids, checkpoint)
+
+
+def _without_labels(ids: Ids, checkpoint: Checkpoint) -> Ids:
+    return ids if checkpoint.labels is None else ids[ids < len(checkpoint.vocabulary)]
 
 
 def lines_of(ids: Ids, vocabulary: Vocabulary) -> frozenset[str]:
@@ -179,4 +189,4 @@ def _training_reading(
     known = requested if isinstance(requested, dict) else {}
     encoding = encoding or str(known.get("encoding", Reading.encoding))
     errors = errors or known.get("errors")
-    return Reading(checkpoint.lines, encoding, errors if errors in ERRORS else Reading.errors)
+    return checkpoint.reading(encoding, errors if errors in ERRORS else Reading.errors)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 IMPROBABLE_NATS = 8 * math.log(2)
@@ -22,6 +23,19 @@ class ShownAsHeatMap:
 
     def _repr_html_(self) -> str:
         return heat_map(self.characters, self.log_probabilities)
+
+
+@dataclass(frozen=True)
+class CharacterScores(ShownAsHeatMap):
+    """The characters of a text, with EOS as "" if it is predicted, and the log-probability of each.
+
+    Attributes:
+        characters: (T,) single characters.
+        log_probabilities: (T,) natural logarithms, in nats.
+    """
+
+    characters: tuple[str, ...]
+    log_probabilities: tuple[float, ...]
 
 
 def model_card(description: str, training: Mapping[str, Any]) -> str:

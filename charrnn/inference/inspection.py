@@ -58,8 +58,12 @@ def inspect_corpora(
         CorpusError: one cannot be read, or the encoding is unknown.
         SettingsError: there is no network in `checkpoint`, or `positions` is not positive.
     """
-    reading = Reading(checkpoint.lines, encoding, errors)
-    corpus = load_corpus([*map(str, names)], reading, vocabulary=checkpoint.vocabulary)
+    corpus = load_corpus(
+        [*map(str, names)],
+        checkpoint.reading(encoding, errors),
+        vocabulary=checkpoint.vocabulary,
+        labels=checkpoint.labels,
+    )
     return inspect_memory(checkpoint, corpus.documents(), positions, seed, gradient)
 
 

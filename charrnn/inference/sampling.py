@@ -51,6 +51,7 @@ def generate(
     seeds: Sequence[Sequence[int]],
     length: int | None,
     until_eos: bool = True,
+    label: int | None = None,
 ) -> Iterator[Step]:
     """Continue `prime` with new texts, one character of each at a time.
 
@@ -61,10 +62,11 @@ def generate(
         seeds: (B,) one for the random numbers of each text.
         length: characters of each text, at most; None for no limit.
         until_eos: whether EOS ends a text; otherwise it is never drawn and the text goes on.
+        label: id of the label of every text; None for texts without one.
     """
     texts = len(seeds)
     alive = np.arange(texts)
-    log_probabilities, state = read_prime(model, prime)
+    log_probabilities, state = read_prime(model, prime, label)
     state = model.select(state, np.zeros(texts, np.intp))
     log_probabilities = np.repeat(log_probabilities, texts, 0)
     recent = decoder.remember(prime, texts)
@@ -92,9 +94,12 @@ def generate(
             state = model.select(state, np.flatnonzero(goes_on))
 
 
-def read_prime(model: LanguageModel, prime: Ids) -> tuple[Floats, State]:
-    """Read EOS and `prime` (P,) -> log-probabilities of what comes next (1, V), state."""
-    tokens = np.concatenate([[EOS], prime]).astype(np.int64)[None]
+def read_prime(
+    model: LanguageModel, prime: Ids, label: int | None = None
+) -> tuple[Floats, State]:
+    """Read EOS, a label and `prime` (P,) -> log-probabilities of what comes next (1, V), state."""
+    start = [EOS] if label is None else [EOS, label]
+    tokens = np.concatenate([start, prime]).astype(np.int64)[None]
     state = model.initial_state(1)
     last = tokens.shape[1] - 1
     for at in range(0, last, READ_AT_ONCE):

@@ -22,7 +22,7 @@ from charrnn.arrays import Integers
 from charrnn.inference.html import table
 from charrnn.models.interface import LanguageModel, State
 from charrnn.platform import release_pages
-from charrnn.text.documents import Documents
+from charrnn.text.documents import Documents, Ids
 from charrnn.text.vocabulary import EOS, UNK
 
 CONTEXT = 1024
@@ -187,7 +187,14 @@ def join_documents(collections: Sequence[Documents]) -> Documents:
             [each.starts + at for each, at in zip(collections, offsets, strict=True)]
         ),
         np.concatenate([each.lengths for each in collections]),
+        _joined_labels(collections),
     )
+
+
+def _joined_labels(collections: Sequence[Documents]) -> Ids | None:
+    """Of all documents; either all collections have labels, or none has."""
+    labels = [each.labels for each in collections if each.labels is not None]
+    return np.concatenate(labels) if labels else None
 
 
 def most_probable(
@@ -232,6 +239,7 @@ class Window:
     Attributes:
         begins: whether the segments begin here; otherwise they continue the previous window, of
             which only the first B rows are still active.
+        labelled: whether the first input is a label, to be read after EOS.
         documents: (B,) which document each row belongs to.
         inputs: (B, T) ids to read.
         positions: (B, T) index in the documents' ids of the id that follows each input.
@@ -239,6 +247,7 @@ class Window:
     """
 
     begins: bool
+    labelled: bool
     documents: npt.NDArray[np.intp]
     inputs: npt.NDArray[Any]
     positions: Integers
@@ -247,7 +256,10 @@ class Window:
     def enter(self, model: LanguageModel, state: State) -> State:
         """The state before this window, given the state after the previous one."""
         rows = len(self.documents)
-        return model.initial_state(rows) if self.begins else model.select(state, np.arange(rows))
+        if not self.begins:
+            return model.select(state, np.arange(rows))
+        state = model.initial_state(rows)
+        return model.step(np.full(rows, EOS), state)[1] if self.labelled else state
 
 
 def windows(documents: Documents, vocabulary_size: int) -> Iterator[Window]:
@@ -277,13 +289,15 @@ class _Segments:
 
 def _segments(documents: Documents) -> _Segments:
     counts = np.maximum(1, -(-(documents.lengths - CONTEXT) // SEGMENT))  # (D,)
+    if documents.labels is not None:  # a label may be remembered to the end
+        counts = np.ones_like(counts)
     which = np.repeat(np.arange(len(counts)), counts)  # (S,)
     number = np.arange(len(which)) - np.repeat(np.cumsum(counts) - counts, counts)
     starts = documents.starts[which]
     ends = starts + documents.lengths[which]
     begins = starts + number * SEGMENT
     firsts = np.where(number == 0, starts, begins + CONTEXT)
-    stops = np.minimum(ends, begins + CONTEXT + SEGMENT)
+    stops = np.minimum(ends, begins + CONTEXT + SEGMENT) if documents.labels is None else ends
     return _Segments(which, begins, firsts, stops)
 
 
@@ -300,10 +314,12 @@ def _read_group(
         owners, begins = segments.documents[:active], segments.begins[:active]
         positions = begins[:, None] + at + np.arange(width)  # (B, T)
         inside = positions < segments.stops[:active, None]
-        positions = np.where(inside, positions, 0)
+        positions = np.where(inside, positions, begins[:, None])  # never that of a label
         inputs = documents.ids[positions - 1]
         if at == 0:
-            inputs[begins == documents.starts[owners], 0] = EOS
+            first = EOS if documents.labels is None else documents.labels[owners]
+            inputs[:, 0] = np.where(begins == documents.starts[owners], first, inputs[:, 0])
         counted = inside & (positions >= segments.firsts[:active, None])
-        yield Window(at == 0, owners, inputs, positions, counted)
+        labelled = documents.labels is not None
+        yield Window(at == 0, labelled, owners, inputs, positions, counted)
         at += width

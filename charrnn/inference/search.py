@@ -69,12 +69,13 @@ def beam_search(
     decoder: Decoder,
     length: int | None,
     until_eos: bool = True,
+    label: int | None = None,
 ) -> list[Found]:
     """The `decoder.beam` best continuations of `prime` (P,) that were found, the best first.
 
     Arguments: see `generate`. The result is the same every time.
     """
-    log_probabilities, state = read_prime(model, prime)
+    log_probabilities, state = read_prime(model, prime, label)
     beam = _Beam([None], np.zeros(1), decoder.remember(prime, 1))
     complete: list[Found] = []
     count = 0

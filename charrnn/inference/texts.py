@@ -66,6 +66,7 @@ class Request:
         until_eos: whether the model may end a text.
         seed: of the random numbers.
         decoding: strategies by name.
+        label: id of every text's label; None for texts without one.
     """
 
     prime: str
@@ -73,6 +74,7 @@ class Request:
     until_eos: bool
     seed: int
     decoding: Decoding
+    label: int | None = None
 
 
 @dataclass
@@ -164,6 +166,7 @@ class Writer:
             [(request.seed, number) for number in numbers],
             request.length,
             request.until_eos,
+            request.label,
         )
 
     def _search(
@@ -177,7 +180,9 @@ class Writer:
                 f", not {numbers[-1] + 1:,}: a search of {decoder.beam:,} finds no more texts",
             )
         prime = self._vocabulary.encode(request.prime)
-        found = beam_search(self._model, prime, decoder, request.length, request.until_eos)
+        found = beam_search(
+            self._model, prime, decoder, request.length, request.until_eos, request.label
+        )
         for number in numbers:
             if number < len(found):
                 yield self._found(request, number, found[number])

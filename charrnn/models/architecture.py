@@ -6,7 +6,7 @@ torch's own, so a state dict, a checkpoint and the NumPy model share them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 
 from charrnn.errors import SettingsError
@@ -38,6 +38,7 @@ class Architecture:
         output_layers: number of feed-forward layers between the recurrent ones and the output.
         output_hidden: width of each; 0 if there are none.
         bidirectional: whether it is a reader, too.
+        labels: L, ids after those of the vocabulary, which are read and never predicted.
 
     Raises:
         SettingsError: an unknown cell or a value out of range.
@@ -52,6 +53,7 @@ class Architecture:
     output_layers: int = 0
     output_hidden: int = 0
     bidirectional: bool = False
+    labels: int = field(default=0, repr=False)
 
     def __post_init__(self) -> None:
         if self.cell not in CELLS:
@@ -64,17 +66,20 @@ class Architecture:
             ("layers", 1, MAX_LAYERS),
             ("output_layers", 0, MAX_LAYERS),
             ("output_hidden", int(deep), MAX_WIDTH if deep else 0),
+            ("labels", 0, MAX_WIDTH - self.vocabulary_size),
         ):
             value = getattr(self, name)
             if not low <= value <= high:
                 raise SettingsError(f"{name} must be {low} to {high:,}, not {value:,}")
+        if self.bidirectional and self.labels:
+            raise SettingsError("a reader has no labels")
         if not 0 <= self.dropout < 1:
             raise SettingsError(f"dropout must be at least 0 and below 1, not {self.dropout}")
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Every weight's name and shape."""
         shapes: dict[str, tuple[int, ...]] = {
-            "embedding.weight": (self.vocabulary_size, self.embedding)
+            "embedding.weight": (self.vocabulary_size + self.labels, self.embedding)
         }
         shapes |= self._recurrent("rnn") | self._outputs("output", self.hidden)
         if self.bidirectional:
@@ -112,7 +117,7 @@ class Architecture:
     @property
     def format_version(self) -> int:
         """The oldest file format that can describe this network."""
-        needs_new = self.output_layers or self.bidirectional
+        needs_new = self.output_layers or self.bidirectional or self.labels
         return max(CELLS[self.cell].format_version, 2 if needs_new else 1)
 
     @property

@@ -19,8 +19,11 @@ from charrnn.models.ngram import NgramSource
 from charrnn.models.ngram_counts import NgramCounts, expected_tensors
 from charrnn.models.ngram_tables import LAYOUT, NgramTables, expected_tables
 from charrnn.storage import tensor_file
+from charrnn.storage.header import REMEDY, Description
 from charrnn.storage.runs import MODEL_FILE
-from charrnn.storage.tensor_file import WRITERS, Description, Specification, check_version
+from charrnn.storage.tensor_file import WRITERS, Specification, check_version
+from charrnn.text.labels import Labels
+from charrnn.text.reading import Reading
 from charrnn.text.vocabulary import Vocabulary
 
 EXPONENTS = "mixture.exponents"
@@ -47,6 +50,7 @@ class Checkpoint:
         corpus: name, digest and sizes of the training text; free-form JSON, for people.
         half: whether the network's weights are stored in float16; each must be one. In memory they
             are float32.
+        labels: of the lines it was trained on; None if they had none.
     """
 
     vocabulary: Vocabulary = field(repr=False)
@@ -58,6 +62,13 @@ class Checkpoint:
     training: dict[str, Any] = field(default_factory=dict, repr=False)
     corpus: dict[str, Any] = field(default_factory=dict, repr=False)
     half: bool = False
+    labels: Labels | None = field(default=None, repr=False)
+
+    def reading(
+        self, encoding: str = Reading.encoding, errors: str = Reading.errors
+    ) -> Reading:
+        """How a corpus is read for this model: as in training."""
+        return Reading(self.lines, encoding, errors, self.labels is not None)
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -93,6 +104,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "training": checkpoint.training,
         "corpus": checkpoint.corpus,
     }
+    if checkpoint.labels is not None:
+        description["labels"] = checkpoint.labels.description()
     if version > 1:
         description["needs"] = WRITERS[version]  # for the message of an older charrnn
     tensor_file.write(path, description, arrays)
@@ -102,7 +115,7 @@ def _format_version(checkpoint: Checkpoint) -> int:
     """The oldest format that can hold `checkpoint`."""
     network = 1 if checkpoint.architecture is None else checkpoint.architecture.format_version
     needs_new = checkpoint.half or isinstance(checkpoint.ngram, NgramTables)
-    return 2 if needs_new else network
+    return 2 if needs_new or checkpoint.labels is not None else network
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -114,9 +127,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
     if path.is_dir():
         path = path / MODEL_FILE
         if not path.exists():
-            raise CheckpointError(f"{path.parent} has no {MODEL_FILE}; {tensor_file.REMEDY}")
+            raise CheckpointError(f"{path.parent} has no {MODEL_FILE}; {REMEDY}")
     with tensor_file.opened(path, _expected_arrays) as (description, arrays):
-        vocabulary, architecture = _parts(description)
+        vocabulary, labels, architecture = _parts(description)
         ngram = _ngram(description.get("ngram"), arrays)
         own = {name: array for name, array in arrays.items() if not name.startswith(NGRAM)}
         require_finite(own, MAX_WEIGHT)
@@ -131,6 +144,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         training=description.get("training", {}),
         corpus=description.get("corpus", {}),
         half=architecture is not None and _weights_dtype(description) == "float16",
+        labels=labels,
     )
 
 
@@ -150,7 +164,7 @@ def network_specification(architecture: Architecture) -> dict[str, Specification
 
 
 def _expected_arrays(description: Description) -> dict[str, Specification]:
-    vocabulary, architecture = _parts(description)
+    vocabulary, labels, architecture = _parts(description)
     expected: dict[str, Specification] = {}
     if architecture is not None:
         dtype = _weights_dtype(description)
@@ -159,7 +173,7 @@ def _expected_arrays(description: Description) -> dict[str, Specification]:
     if counts is not None:
         arrays = expected_tables if _are_tables(counts) else expected_tensors
         expected.update(arrays(counts))
-        if counts["vocabulary_size"] != len(vocabulary):
+        if counts["vocabulary_size"] != len(vocabulary) + len(labels or ()):
             raise CheckpointError("its n-gram model has another vocabulary")
         if architecture is not None:
             expected[EXPONENTS] = ("float32", (counts["order"], 2))
@@ -186,7 +200,9 @@ def _are_tables(description: Any) -> bool:
     return isinstance(description, dict) and description.get("layout") == LAYOUT
 
 
-def _parts(description: Description) -> tuple[Vocabulary, Architecture | None]:
+def _parts(
+    description: Description,
+) -> tuple[Vocabulary, Labels | None, Architecture | None]:
     check_version(description, "model")
     points = description.get("vocabulary")
     if not isinstance(points, list):
@@ -200,13 +216,23 @@ def _parts(description: Description) -> tuple[Vocabulary, Architecture | None]:
     network = description.get("network")
     if network is None and description.get("ngram") is None:
         raise CheckpointError("it holds neither a network nor an n-gram model")
-    return vocabulary, None if network is None else parse_architecture(network, len(vocabulary))
+    labels = _labels(description)
+    if network is None:
+        return vocabulary, labels, None
+    return vocabulary, labels, parse_architecture(network, len(vocabulary), len(labels or ()))
+
+
+def _labels(description: Description) -> Labels | None:
+    labels = Labels.parse(description.get("labels"))
+    if labels is not None and not description["lines"]:
+        raise CheckpointError("it has labels, but its texts are not lines")
+    return labels
 
 
 def describe_architecture(architecture: Architecture) -> dict[str, Any]:
     """The JSON object that `parse_architecture` reads."""
     network = asdict(architecture)
-    del network["vocabulary_size"]
+    del network["vocabulary_size"], network["labels"]  # recorded beside it
     if not architecture.output_layers:  # as format 1 has it
         del network["output_layers"], network["output_hidden"]
     if not architecture.bidirectional:
@@ -214,7 +240,7 @@ def describe_architecture(architecture: Architecture) -> dict[str, Any]:
     return network
 
 
-def parse_architecture(network: Any, vocabulary_size: int) -> Architecture:
+def parse_architecture(network: Any, vocabulary_size: int, labels: int = 0) -> Architecture:
     """The architecture that the JSON object `network` describes.
 
     Raises:
@@ -239,6 +265,7 @@ def parse_architecture(network: Any, vocabulary_size: int) -> Architecture:
         **sizes,  # type: ignore[arg-type]
         dropout=dropout,
         bidirectional=bidirectional,
+        labels=labels,
     )
 
 

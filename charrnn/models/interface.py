@@ -37,7 +37,7 @@ class LanguageModel(Protocol):
 
     @property
     def vocabulary_size(self) -> int:
-        """V, the number of ids, UNK and EOS included."""
+        """V, the number of ids that are predicted, UNK and EOS included; labels are not."""
 
     def initial_state(self, batch: int) -> State:
         """The state before the first character of `batch` new texts; feed EOS first."""

@@ -32,11 +32,12 @@ def load_model(
                 Parameter("no_ngram"),
                 " (in Python: use_ngram=True)",
             )
-        return NgramModel(checkpoint.ngram)
+        return NgramModel(checkpoint.ngram, len(checkpoint.labels or ()))
     network = _load_network(checkpoint, checkpoint.architecture, device)
     if checkpoint.ngram is None or checkpoint.exponents is None or not use_ngram:
         return network
-    return Mixture(network, NgramModel(checkpoint.ngram), checkpoint.exponents)
+    ngram = NgramModel(checkpoint.ngram, len(checkpoint.labels or ()))
+    return Mixture(network, ngram, checkpoint.exponents)
 
 
 def load_reader(checkpoint: Checkpoint) -> NumpyReader | None:

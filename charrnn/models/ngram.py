@@ -8,11 +8,14 @@ empty context is interpolated with the uniform distribution over all V ids, so e
 As gamma is the probability that the discounts take away, probabilities add up to 1.
 Sources: Chen & Goodman 1999, section 3; Heafield et al. 2013, section 3.
 
+Labels are counted as characters, the last ones, but never predicted: the probabilities of the
+others are divided by their sum.
+
 Contexts and places are numbered as in `ngram_tables`. The state of a text is the contexts that it
 ends with, longest first: (B, L), L = order - 1.
 
-Axes: B texts, T positions, L lengths of context, P pairs of text and position, V vocabulary,
-F continuations of all contexts at hand.
+Axes: B texts, T positions, L lengths of context, P pairs of text and position, V vocabulary, V'
+vocabulary and labels, F continuations of all contexts at hand.
 """
 
 from __future__ import annotations
@@ -57,13 +60,15 @@ class NgramModel:
 
     Args:
         source: tables, or the counts that they are computed from.
+        labels: how many of the last ids are labels.
 
     Attributes:
         source: the same; it is what a checkpoint stores.
     """
 
-    def __init__(self, source: NgramSource) -> None:
+    def __init__(self, source: NgramSource, labels: int = 0) -> None:
         self.source = source
+        self._labels = labels
         tables = source if isinstance(source, NgramTables) else NgramTables.from_counts(source)
         self._size, self._order = tables.vocabulary_size, tables.order
         self._unseen, self._nowhere = tables.contexts, tables.places
@@ -80,6 +85,7 @@ class NgramModel:
         *,
         max_ngrams: int = MAX_NGRAMS,
         sentence_start: bool = True,
+        labels: int = 0,
     ) -> NgramModel:
         """The model of a text; see `count_ngrams` for arguments, limits and errors."""
         from charrnn.models.ngram_counter import count_ngrams  # not needed to use a model
@@ -87,13 +93,14 @@ class NgramModel:
         return cls(
             count_ngrams(
                 ids, order, vocabulary_size, max_ngrams=max_ngrams, sentence_start=sentence_start
-            )
+            ),
+            labels,
         )
 
     @property
     def vocabulary_size(self) -> int:
         """V."""
-        return self._size
+        return self._size - self._labels
 
     @property
     def order(self) -> int:
@@ -154,6 +161,9 @@ class NgramModel:
 
     def predict_targets(self, contexts: Contexts, targets: Tokens) -> LogProbabilities:
         """Log-probability in nats of `targets` (...) after `contexts` (..., L)."""
+        if self._labels:
+            wanted = targets[..., None].astype(np.intp)
+            return np.take_along_axis(self.predict(contexts), wanted, -1)[..., 0]
         probability = self._unigram[targets]  # (...)
         for length in range(contexts.shape[-1] - 1, -1, -1):
             context = contexts[..., length]
@@ -230,5 +240,9 @@ class NgramModel:
         np.cumprod(self._gamma[contexts], axis=1, out=scale[:, 1:])  # (P, L + 1)
         weight = self._probability[families.place] * scale[:, :-1].ravel()[families.owner]
         found = np.bincount(families.cell, weight, pairs * self._size)
-        found = found.reshape(pairs, self._size)  # (P, V)
-        return np.log(found + scale[:, -1:] * self._unigram).astype(np.float32)
+        found = found.reshape(pairs, self._size)  # (P, V')
+        shares = found + scale[:, -1:] * self._unigram
+        if self._labels:
+            shares = shares[:, : -self._labels]
+            shares = shares / shares.sum(-1, keepdims=True)
+        return np.log(shares).astype(np.float32)

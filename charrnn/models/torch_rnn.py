@@ -39,7 +39,8 @@ class Network(nn.Module):
         super().__init__()
         self.architecture = architecture
         self._states = CELLS[architecture.cell].states
-        self.embedding = nn.Embedding(architecture.vocabulary_size, architecture.embedding)
+        ids = architecture.vocabulary_size + architecture.labels
+        self.embedding = nn.Embedding(ids, architecture.embedding)
         self.rnn = self._new_recurrent()
         self.output_layers, self.output = self._new_outputs(architecture.hidden)
         nn.init.normal_(self.embedding.weight, std=0.1)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from charrnn.errors import CharRNNError, CheckpointError, Parameter, suggestion
 from charrnn.storage.files import write_atomically
+from charrnn.storage.header import REMEDY
 from charrnn.storage.places import data_directory
 
 MODEL_FILE = "model.safetensors"
@@ -67,8 +68,6 @@ def _named(name: str) -> Path:
     hint = suggestion(name, run_names())
     if hint:
         raise CheckpointError(f"there is no checkpoint {name}{hint}")
-    from charrnn.storage.tensor_file import REMEDY  # needs NumPy, which completion does without
-
     raise CheckpointError(f"there is no checkpoint {name}; {REMEDY}")
 
 

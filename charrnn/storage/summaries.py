@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from charrnn.errors import CheckpointError
+from charrnn.errors import CharRNNError, CheckpointError
 from charrnn.storage.files import is_locked
-from charrnn.storage.runs import MODEL_FILE, TRAINING_FILE
-from charrnn.storage.tensor_file import read_description
+from charrnn.storage.header import read_description
+from charrnn.storage.runs import MODEL_FILE, TRAINING_FILE, find_checkpoint
 
 State: TypeAlias = Literal["finished", "unfinished", "running", "damaged"]
 
@@ -64,6 +64,16 @@ def summarise(run: Path) -> RunSummary | None:
         return RunSummary(str(run), state, None if locked else str(error))
     ended: State = "finished" if finished else "unfinished"
     return RunSummary(str(run), "running" if locked else ended, **facts)
+
+
+def label_names(checkpoint: str | None) -> list[str]:
+    """The labels of a checkpoint, or of the one that None means; none of one that is unreadable."""
+    try:
+        path = find_checkpoint(checkpoint)
+        labels = read_description(path / MODEL_FILE if path.is_dir() else path).get("labels")
+        return [name for name, _ in labels or [] if isinstance(name, str) and name.isprintable()]
+    except (CharRNNError, TypeError, ValueError):
+        return []
 
 
 def _is_finished(training: Path) -> bool:

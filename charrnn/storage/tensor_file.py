@@ -16,11 +16,9 @@ import json
 import math
 import os
 import re
-import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from io import BufferedReader
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -29,10 +27,19 @@ from safetensors.numpy import save
 
 from charrnn.arrays import Array
 from charrnn.errors import CharRNNError, CheckpointError
-from charrnn.platform import READING
 from charrnn.storage.files import explain, write_atomically
+from charrnn.storage.header import (
+    MAX_HEADER,
+    METADATA_KEY,
+    REMEDY,
+    Description,
+    description_of,
+    header_length,
+    one_line,
+    open_regular,
+    strict_json,
+)
 
-Description: TypeAlias = dict[str, Any]
 Specification: TypeAlias = tuple[str, tuple[int, ...]]
 """An array's dtype, by NumPy's name, and its shape."""
 Expectation: TypeAlias = Callable[[Description], Mapping[str, Specification]]
@@ -41,9 +48,6 @@ FORMAT_VERSION = 2
 """The newest format. A file that needs nothing of version 2 is written as version 1."""
 WRITERS = {1: "0.1", 2: "0.2"}
 """Format version -> the first charrnn that reads it."""
-METADATA_KEY = "charrnn"
-MAX_HEADER = 1 << 21
-"""In bytes. Parsed JSON can take 25 times the memory of its text; 50 MB are acceptable."""
 NO_DIGEST = "0" * 64
 SEAL = re.compile(rb'\\"sha256\\":\\"([0-9a-f]{64})\\"')
 DTYPES = {
@@ -56,18 +60,6 @@ DTYPES = {
     "U64": "uint64",
     "I64": "int64",
 }
-FOREIGN_SIGNATURES = (  # first bytes of files that could be mistaken for checkpoints
-    (b"PK", "a zip archive, perhaps a PyTorch .pt file; such files can run code when opened"),
-    (b"\x80", "a pickle; such files can run code when opened"),
-    (b"GGUF", "a GGUF file"),
-    (b"\x93NUMPY", "a NumPy array"),
-    (b"\x89HDF", "an HDF5 file"),
-    (b"\x1f\x8b", "a gzip archive"),
-)
-MAX_SIGNATURE = 8
-REMEDY = "name a run directory or a model.safetensors written by charrnn train"
-
-
 def canonical_json(value: object) -> str:
     """The one way to write `value`: sorted keys, no spaces, ASCII, no NaN or infinity."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -123,39 +115,18 @@ def opened(path: Path, expected: Expectation) -> Iterator[tuple[Description, dic
     """
     data = _read_regular(path)
     try:
-        header_length = _header_length(data)
-        seal = _Seal(data, header_length)
+        length = header_length(data)
+        seal = _Seal(data, length)
         try:
-            header = strict_json(bytes(data[8 : 8 + header_length]))
-            description = _description(header)
+            header = strict_json(bytes(data[8 : 8 + length]))
+            description = description_of(header)
             specifications = expected(description)
             _check_arrays(header, specifications)
-            yield description, _arrays(data[8 + header_length :], header, specifications)
+            yield description, _arrays(data[8 + length :], header, specifications)
         finally:
             seal.check()
     except (CharRNNError, RecursionError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} is not a usable checkpoint: {_one_line(error)}") from error
-
-
-def read_description(path: Path) -> Description:
-    """The description of a sealed file, without reading its arrays or checking its SHA-256.
-
-    Raises:
-        CheckpointError: it is missing, not a sealed file, or its size is not what its header says.
-    """
-    try:
-        with _open_regular(path) as file:
-            size = os.fstat(file.fileno()).st_size
-            beginning = file.read(min(size, 8 + MAX_HEADER))
-        length = _header_length(beginning)
-        header = strict_json(beginning[8 : 8 + length])
-        description = _description(header)
-        ends = [each["data_offsets"][1] for name, each in header.items() if name != "__metadata__"]
-        if size != 8 + length + max(ends, default=0):
-            raise CheckpointError("its size is not what its header says: it is truncated")
-    except (CharRNNError, RecursionError, TypeError, ValueError, LookupError, OSError) as error:
-        raise CheckpointError(f"{path} is not a usable checkpoint: {_one_line(error)}") from error
-    return description
+        raise CheckpointError(f"{path} is not a usable checkpoint: {one_line(error)}") from error
 
 
 def check_version(description: Description, kind: str) -> None:
@@ -170,46 +141,15 @@ def check_version(description: Description, kind: str) -> None:
         raise CheckpointError(f"it holds {description.get('kind')!r}, not {kind!r}")
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
-
-
 def _read_regular(path: Path) -> memoryview:
     """The whole file."""
     try:
-        with _open_regular(path) as file:
+        with open_regular(path) as file:
             # NumPy asks for huge pages, which makes a large file several times faster to read.
             data = np.empty(os.fstat(file.fileno()).st_size, np.uint8).data
             return data[: file.readinto(data)]
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {explain(error)}; {REMEDY}") from None
-
-
-@contextmanager
-def _open_regular(path: Path) -> Iterator[BufferedReader]:
-    """Open a file for reading; never waits for a pipe or opens a device."""
-    descriptor = os.open(path, READING)
-    with open(descriptor, "rb") as file:
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode):
-            kind = "a pipe" if stat.S_ISFIFO(mode) else "not a regular file"
-            raise CheckpointError(f"{path} is {kind}, not a checkpoint; {REMEDY}")
-        yield file
-
-
-def _header_length(data: bytes | memoryview) -> int:
-    length = int.from_bytes(data[:8], "little")
-    if bytes(data[8:9]) == b"{" and 2 <= length <= min(MAX_HEADER, len(data) - 8):
-        return length  # checked first: a length may have the first byte of a pickle
-    beginning = bytes(data[:MAX_SIGNATURE])
-    kind = foreign_kind(beginning) or "truncated or not a safetensors file"
-    raise CheckpointError(f"it is {kind}; {REMEDY}")
-
-
-def foreign_kind(beginning: bytes) -> str | None:
-    """The kind of an unsealed file, recognised by its first bytes; None if unknown."""
-    kinds = (kind for signature, kind in FOREIGN_SIGNATURES if beginning.startswith(signature))
-    return next(kinds, None)
 
 
 class _Seal:
@@ -236,49 +176,6 @@ class _Seal:
         self._thread.join()
         if self._digest != self._seal[1]:
             raise CheckpointError("its SHA-256 does not match: the file is damaged; copy it again")
-
-
-def strict_json(text: bytes | str) -> Any:
-    """Parse JSON without NaN, infinity or repeated keys.
-
-    Raises:
-        CheckpointError: it is not such JSON.
-    """
-    try:
-        return json.loads(
-            text,
-            object_pairs_hook=_no_repeats,
-            parse_constant=_no_constant,
-            parse_float=_finite_float,
-        )
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"its header is not valid JSON ({_one_line(error)})") from error
-
-
-def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise CheckpointError("its header repeats a key")
-    return found
-
-
-def _no_constant(name: str) -> float:
-    raise CheckpointError(f"its header holds {name}, which is not a number")
-
-
-def _finite_float(text: str) -> float:
-    value = float(text)
-    return value if math.isfinite(value) else _no_constant(text[:20])
-
-
-def _description(header: Any) -> Description:
-    metadata = header.get("__metadata__") if isinstance(header, dict) else None
-    text = metadata.get(METADATA_KEY) if isinstance(metadata, dict) else None
-    description = strict_json(text) if isinstance(text, str) else None
-    if not isinstance(description, dict):
-        raise CheckpointError(f"its header has no description by charrnn; {REMEDY}")
-    description.pop("sha256", None)
-    return description
 
 
 def _check_arrays(header: dict[str, Any], expected: Mapping[str, Specification]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -37,11 +37,13 @@ class Documents:
         ids: (N,) ids.
         starts: (D,) where each document begins.
         lengths: (D,) how many ids of it are predicted, including its EOS if that is predicted.
+        labels: (D,) the id of the label that each is read after; None: they have no labels.
     """
 
     ids: Ids
     starts: npt.NDArray[np.int64]
     lengths: npt.NDArray[np.int64]
+    labels: Ids | None = None
 
     @property
     def characters(self) -> int:
@@ -51,7 +53,12 @@ class Documents:
     def without_empty(self) -> Documents:
         """The documents of which at least one id is predicted."""
         kept = self.lengths > 0
-        return Documents(self.ids, self.starts[kept], self.lengths[kept])
+        labels = None if self.labels is None else self.labels[kept]
+        return Documents(self.ids, self.starts[kept], self.lengths[kept], labels)
+
+    def after_labels(self) -> Documents:
+        """The same texts where the first id of each document is its label, not to be predicted."""
+        return Documents(self.ids, self.starts + 1, self.lengths - 1, self.ids[self.starts])
 
     def subsample(self, characters: int) -> Documents:
         """A subsample of at most `characters` ids: beginnings of documents, evenly spread.
@@ -64,7 +71,7 @@ class Documents:
         taken = apportion(self.lengths, (characters + 0.5) / self.characters, offset=0.5)
         before = taken.cumsum() - taken
         lengths = np.clip(characters - before, 0, taken)
-        return Documents(self.ids, self.starts, lengths).without_empty()
+        return replace(self, lengths=lengths).without_empty()
 
 
 def apportion(

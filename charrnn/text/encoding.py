@@ -28,12 +28,15 @@ class Encoder:
         ends: positions after each EOS, if `lists_ends`.
         lists_ends: whether documents are so few that their ends are listed.
         complete: whether the vocabulary has every character of the corpus.
+        ranks: (L,) the place of each label among all, by the order of their codes.
+        label_counts: (L,) how many ids were each label, by their place.
     """
 
     vocabulary: Vocabulary
     end: int
     lists_ends: bool
     complete: bool = False
+    ranks: Integers = field(default_factory=lambda: np.empty(0, np.int64))
     characters: int = 0
     unknown: int = 0
     documents: int = 0
@@ -43,6 +46,11 @@ class Encoder:
         points = np.arange(LAST_CODE_POINT + 2, dtype=np.uint32)
         self._table = self.vocabulary.encode_code_points(points)
         self._table[self.end] = EOS
+        if len(self.ranks):
+            size = len(self.vocabulary)
+            dtype = np.min_scalar_type(size + len(self.ranks) - 1)
+            self._table = np.append(self._table, size + self.ranks).astype(dtype)
+        self.label_counts = np.zeros(len(self.ranks), np.int64)
         low = self._table[:BYTES]
         self._bytes = low.astype(np.uint8).tobytes() if low.max() < BYTES else None
 
@@ -54,6 +62,9 @@ class Encoder:
                 self.unknown += int(np.count_nonzero(ids == UNK))
             if self.end < BYTES or len(block) == 1:  # a larger one is a block of its own
                 self._note_ends(block)
+            if len(self.ranks):
+                labels = ids[ids >= len(self.vocabulary)].astype(np.int64) - len(self.vocabulary)
+                self.label_counts += np.bincount(labels, minlength=len(self.ranks))
             self.characters += len(ids)
             yield ids
 

@@ -14,7 +14,8 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,6 +24,7 @@ from charrnn.arrays import np
 from charrnn.errors import CorpusError
 from charrnn.storage.files import explain
 from charrnn.text.decoding import NEWLINE, Codes, decode, decode_codes, ended_lines
+from charrnn.text.labelled import BadLineError, LabelReader
 
 BLOCK = 1 << 18
 """Bytes read at a time: small blocks are more often of ASCII alone."""
@@ -43,6 +45,7 @@ class Reading:
             each file is one.
         encoding: a Python codec; with "utf-8" a byte-order mark overrules it.
         errors: how bytes that are not text are handled: a member of ERRORS.
+        labelled: whether lines are `label<TAB>text`.
 
     Raises:
         CorpusError: there is no such text encoding.
@@ -51,6 +54,7 @@ class Reading:
     lines: bool = False
     encoding: str = "utf-8"
     errors: str = "strict"
+    labelled: bool = field(default=False, metadata={"added": True})
 
     def __post_init__(self) -> None:
         try:
@@ -262,17 +266,36 @@ def _files(name: str) -> list[str]:
 
 
 def text_blocks(
-    sources: Sequence[Source], reading: Reading, report: Callable[[int], None]
+    sources: Sequence[Source],
+    reading: Reading,
+    report: Callable[[int], None],
+    labels: LabelReader | None = None,
 ) -> Iterator[Codes]:
     """The characters of all texts in blocks, in the narrowest types.
 
     `reading.end` follows each document that is not empty. `report` is called with the number of
-    bytes of each block that is read.
+    bytes of each block that is read. With `labels`, a line begins with the code of its label.
+
+    Raises:
+        CorpusError: with `labels`, a line is not `label<TAB>text`.
     """
     for source in sources:
         raw = _reported(source.blocks(), report)
         blocks = decode_codes(raw, source.name, reading.encoding, reading.errors)
-        yield from ended_lines(blocks) if reading.lines else _ended_file(blocks)
+        ended = ended_lines(blocks) if reading.lines else _ended_file(blocks)
+        try:
+            yield from ended if labels is None else labels.read(ended)
+        except BadLineError as bad:
+            number = _line_number(source, reading, bad.number)
+            raise CorpusError(f"line {number:,} of {source.name} {bad}") from None
+
+
+def _line_number(source: Source, reading: Reading, nonempty: int) -> int:
+    """The number of a line, given its number among those that are not empty."""
+    texts = decode(source.blocks(), source.name, reading.encoding, reading.errors)
+    lines = (line for batch in _split_lines(texts) for line in batch)
+    numbers = (number for number, line in enumerate(lines, 1) if line)
+    return next(islice(numbers, nonempty - 1, None))
 
 
 def _reported(blocks: Iterator[bytes], report: Callable[[int], None]) -> Iterator[bytes]:

@@ -19,6 +19,7 @@ from charrnn.platform import Fingerprint
 from charrnn.storage.files import OutputError, write_atomically
 from charrnn.storage.places import cache_directory
 from charrnn.text.cache import SEEN, cache_key
+from charrnn.text.labels import Labels
 from charrnn.text.reading import Reading, Source
 from charrnn.text.vocabulary import Vocabulary
 
@@ -43,13 +44,13 @@ class Question:
     @classmethod
     def about(
         cls, sources: Sequence[Source], opened: int, reading: Reading, min_count: int | None,
-        vocabulary: Vocabulary | None,
+        vocabulary: Vocabulary | None, labels: Labels | None = None,
     ) -> Question:
         """The question for texts that were opened after `opened` (ns of the system's clock)."""
         paths = hashlib.sha256()
         for source in sources:
             paths.update(os.fsencode(Path.cwd() / source.name) + b"\0")
-        how = f"{reading} {paths.hexdigest()}"
+        how = f"{reading} {paths.hexdigest()} {'' if labels is None else labels.names}"
         prints = [source.fingerprint for source in sources]
         return cls(cache_key(how, min_count, vocabulary), _status(prints, opened))
 

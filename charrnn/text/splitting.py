@@ -117,6 +117,18 @@ def draw_lines(count: int, fraction: float, seed: int) -> Integers:
     return np.random.default_rng(seed).integers(edges[:-1], edges[1:])
 
 
+def without_some_labels(ids: Ids, fraction: float, seed: int) -> Ids:
+    """A copy of lines that begin with labels, in which a `fraction` of the lines has none.
+
+    Args:
+        ids: (N,) lines, each ended by EOS.
+        fraction: of the lines that lose their label.
+        seed: chooses them.
+    """
+    starts, _ = find_lines(ids, draw_lines(count_id(ids, EOS), fraction, seed))
+    return copy_spans(ids, np.append(0, starts + 1), np.append(starts, len(ids)))
+
+
 def find_lines(ids: Ids, numbers: Integers) -> tuple[Integers, Integers]:
     """Where the lines with these ascending `numbers` begin and end.
 

@@ -34,6 +34,8 @@ PLACE, PLACES = 1 << 12, 1 << 8
 """Such a list has a place every PLACE ids; a section has the lines that begin at PLACES of them."""
 RELEASE_EVERY = 64
 """Batches after which the pages of a memory map are given back."""
+UNLABELLED = 0.1
+"""This share of the lines is read without a label: the model is to know texts without one too."""
 LONGEST_CHUNKS = 4
 """A line is read in pieces of at most this many chunks, with carried state."""
 
@@ -200,10 +202,15 @@ class LineBatches:
         ids: (N,) ids of the training text, every document ended by EOS.
         batch, chunk: B * T is about the number of characters in a batch.
         seed: of the random order.
+        first_label: ids from this one on are labels: the first id of each document, which is not
+            predicted. In each epoch UNLABELLED of the lines, drawn anew, begin after theirs.
     """
 
-    def __init__(self, ids: Ids, batch: int, chunk: int, seed: int) -> None:
+    def __init__(
+        self, ids: Ids, batch: int, chunk: int, seed: int, first_label: int | None = None
+    ) -> None:
         self._ids = ids
+        self._first_label = first_label
         self._all = Lines.of(ids) if len(ids) <= MAX_TOGETHER else None
         self._places = -(-len(ids) // PLACE)
         self._sections = 1 if self._all else -(-self._places // PLACES)  # in each epoch
@@ -234,6 +241,8 @@ class LineBatches:
         """Make the plan of `section`, and note the number of the next one's first batch."""
         if self._lines is None or section != self._section:
             self._lines = self._all or self._gather(section)
+            if self._first_label is not None:
+                self._lines = _drop_labels(self._lines, (self._seed, section, 1))
             self._plan = self._make_plan(self._lines, section)
             self._section = section
         if len(self._firsts) == section + 1:
@@ -293,8 +302,16 @@ class LineBatches:
         inputs[~inside] = EOS
         if at == 0:
             inputs[:, 0] = EOS
+        if self._first_label is not None:
+            inside &= lines.ids[positions] < self._first_label
         targets = np.where(inside, lines.ids[positions].astype(np.int64), IGNORED)
         return Batch(inputs, targets, np.full(len(documents), at == 0))
+
+
+def _drop_labels(lines: Lines, seed: tuple[int, ...]) -> Lines:
+    """`lines`, of which UNLABELLED begin after their label."""
+    dropped = np.random.default_rng(seed).random(len(lines.starts)) < UNLABELLED
+    return Lines(lines.ids, lines.starts + dropped, lines.lengths - dropped)
 
 
 def lines_at(ids: Ids, place: int) -> Ids:

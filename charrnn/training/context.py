@@ -82,6 +82,7 @@ class Context:
             weights=weights or {},
             ngram=None if ngram is None else ngram.source,
             exponents=exponents,
+            labels=corpus.labels,
             training={
                 "flags": self._flags(Settings(**training["settings"])),
                 **training,

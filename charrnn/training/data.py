@@ -13,16 +13,19 @@ import numpy as np
 import numpy.typing as npt
 
 from charrnn.errors import CorpusError
+from charrnn.models.architecture import Architecture
 from charrnn.text.corpus import MAX_NAMES, Corpus
 from charrnn.text.documents import (
     Documents,
     Ids,
     find_id,
 )
+from charrnn.text.splitting import without_some_labels
 from charrnn.text.vocabulary import EOS
 from charrnn.training.batches import (
     MAX_TOGETHER,
     START_SEARCH,
+    UNLABELLED,
     Batches,
     LineBatches,
     StreamBatches,
@@ -32,7 +35,6 @@ from charrnn.training.origin import Origin
 from charrnn.training.processes import Alone, Group
 from charrnn.training.reader_batches import ReaderLineBatches, WindowBatches
 from charrnn.training.settings import DEFAULTS, Settings
-from charrnn.training.state import network_architecture
 from charrnn.training.trainer import Trainer
 
 VALIDATION_CHARACTERS = 5_000
@@ -66,6 +68,7 @@ class TrainingData:
         held_out: the fraction of the corpus that was to be held out.
         group: the processes that train on it together.
         origin: the model to start from.
+        seed: chooses what is held out, and which lines lose their label for the n-gram model.
     """
 
     corpus: Corpus
@@ -76,6 +79,7 @@ class TrainingData:
     held_out: float
     group: Group = field(default_factory=Alone)
     origin: Origin | None = None
+    seed: int = DEFAULTS.seed
 
     @property
     def fixed_settings(self) -> dict[str, Any]:
@@ -91,7 +95,8 @@ class TrainingData:
         """The training text in the order of training."""
         sizes = settings.batch, settings.chunk, settings.seed
         if self.corpus.reading.lines:
-            lines = LineBatches(self.training, *sizes)
+            first = len(self.corpus.vocabulary) if self.corpus.labels else None
+            lines = LineBatches(self.training, *sizes, first_label=first)
             return ReaderLineBatches(lines) if settings.bidirectional else lines
         if settings.bidirectional:
             assert self.starts is not None
@@ -112,12 +117,32 @@ class TrainingData:
         return float((lengths == 0).mean()) < EMPTY_LINES
 
     @property
+    def label_count(self) -> int:
+        """L, the number of labels."""
+        return len(self.corpus.labels or ())
+
+    @property
+    def ids(self) -> int:
+        """The number of different ids: characters and labels."""
+        return len(self.corpus.vocabulary) + self.label_count
+
+    def ngram_text(self) -> Ids:
+        """The ids whose n-grams are counted: some lines have no label, as in `batches`."""
+        if self.corpus.labels is None:
+            return self.training
+        return without_some_labels(self.training, UNLABELLED, self.seed)
+
+    @property
     def _newline(self) -> int | None:
         return int(self.corpus.vocabulary.encode("\n")[0]) or None
 
+    def architecture(self, settings: Settings) -> Architecture:
+        """Of the network that `settings` describe."""
+        return settings.architecture(len(self.corpus.vocabulary), self.label_count)
+
     def trainer(self, settings: Settings, device: str) -> Trainer:
         """A new network with its optimisers, before the first step."""
-        architecture = network_architecture(settings, len(self.corpus.vocabulary))
+        architecture = self.architecture(settings)
         kind = Trainer if self.group.rank else Leader
         return kind(settings, architecture, self.batches(settings), device, self.group)
 
@@ -139,7 +164,8 @@ def prepare_data(
         validation = validation_for(corpus.characters)
     split = corpus.split(validation, seed)
     beginning = split.training[: 4 * MIN_CHARACTERS]  # no two ends follow each other
-    characters = int(np.count_nonzero(beginning != EOS))
+    known = len(corpus.vocabulary)  # ids from there on are labels
+    characters = int(np.count_nonzero((beginning != EOS) & (beginning < known)))
     if characters < MIN_CHARACTERS:
         needed = math.ceil(MIN_CHARACTERS / (1 - validation))
         raise CorpusError(
@@ -148,7 +174,7 @@ def prepare_data(
             "more"
         )
     return TrainingData(
-        corpus, split.training, split.seams, split.starts, split.held_out, validation
+        corpus, split.training, split.seams, split.starts, split.held_out, validation, seed=seed
     )
 
 

@@ -22,7 +22,6 @@ from charrnn.training.preparation import prepare
 from charrnn.training.processes import Alone
 from charrnn.training.request import TrainingRequest
 from charrnn.training.settings import NO_NETWORK
-from charrnn.training.state import network_architecture
 
 TIMED_CHARACTERS = 500_000
 """The time of counting is estimated from so many characters."""
@@ -99,7 +98,7 @@ def _counting(data: TrainingData, plan: NgramPlan) -> tuple[int, float]:
     total = min(len(data.training), plan.most or len(data.training))
     sample = data.training[:TIMED_CHARACTERS]
     started = time.monotonic()
-    NgramModel.build(sample, plan.order, len(data.corpus.vocabulary))
+    NgramModel.build(sample, plan.order, data.ids)
     per_character = (time.monotonic() - started) / len(sample)
     if plan.seconds is None:
         return total, total * per_character
@@ -130,7 +129,7 @@ def _forecast(
     }
     seconds["all"] = sum(seconds.values())
     ngram = settings.ngram_order if data.validation.characters else 0
-    architecture = network_architecture(settings, len(corpus.vocabulary))
+    architecture = data.architecture(settings)
     return Forecast(
         device=device,
         characters=corpus.characters,

@@ -187,6 +187,7 @@ class DoneEvent:
         network_nats_per_character, ngram_nats_per_character: of each model of a mixture alone.
         pseudo_nats_per_character: of a reader.
         before_nats_per_character: of the model that the run started from.
+        accuracy: share of the held-out lines whose label it recognises; None without labels.
     """
 
     checkpoint: str
@@ -198,6 +199,7 @@ class DoneEvent:
     ngram_nats_per_character: float | None = None
     pseudo_nats_per_character: float | None = None
     before_nats_per_character: float | None = None
+    accuracy: float | None = None
 
 
 @dataclass(frozen=True)

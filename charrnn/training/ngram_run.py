@@ -18,6 +18,7 @@ from charrnn.models.ngram_counter import STEP, NgramCounter, recent_first
 from charrnn.models.ngram_counts import NgramCounts
 from charrnn.models.ngram_tables import NgramTables
 from charrnn.platform import handle_signals, share_freed_memory
+from charrnn.training.closing import Closing, accuracy
 from charrnn.training.context import Context
 from charrnn.training.data import SHORT_LINES
 from charrnn.training.events import CountingEvent, StartEvent, WarningEvent
@@ -130,7 +131,7 @@ def _interruptible() -> Iterator[StopRequest]:
 
 def _count(context: Context, plan: NgramPlan, check: Callable[[], None]) -> CountedNgrams:
     """Count until the planned time is over; `check` is called now and then."""
-    ids, vocabulary = context.data.training, context.data.corpus.vocabulary
+    ids, size = context.data.ngram_text(), context.data.ids
     if len(ids) > ALWAYS_COUNTED:
         share_freed_memory()
     elif (both := _count_both(context, plan)) is not None:
@@ -138,31 +139,32 @@ def _count(context: Context, plan: NgramPlan, check: Callable[[], None]) -> Coun
     counter = NgramCounter(
         ids,
         plan.order,
-        len(vocabulary),
-        max_ngrams=max(plan.max_ngrams, len(vocabulary)),
+        size,
+        max_ngrams=max(plan.max_ngrams, size),
         directory=context.request.output,
         block=min(BLOCK, STEP),
         step=STEP,
     )
     first, beside = recent_first(len(ids), STEP, plan.recent, plan.gap)
     threads = min(MAX_THREADS, torch.get_num_threads())
-    counting = _Counting(context, check)
+    total = len(context.data.training)
+    counting = _Counting(context, check, total - len(ids))  # labels that are left out
     counting.take(counter.count(threads, first), plan.seconds, plan.most)
-    fitted = _model(counter.finish(max_cutoff=plan.max_cutoff))
+    fitted = _model(context, counter.finish(max_cutoff=plan.max_cutoff))
     loss = _loss(context, fitted)
     counting.take(counter.count(threads, beside))
-    model = _model(counter.finish(max_cutoff=plan.max_cutoff)) if beside else fitted
-    return CountedNgrams(plan, model, fitted, loss, counting.characters, len(ids))
+    model = _model(context, counter.finish(max_cutoff=plan.max_cutoff)) if beside else fitted
+    return CountedNgrams(plan, model, fitted, loss, counting.characters, total)
 
 
 class _Counting:
     """How far counting is; `check` is called after every step."""
 
-    def __init__(self, context: Context, check: Callable[[], None]) -> None:
+    def __init__(self, context: Context, check: Callable[[], None], characters: int) -> None:
         self._emit, self._check = context.emit, check
         self._total = len(context.data.training)
         self._started = time.monotonic()
-        self.characters = 0
+        self.characters = characters
 
     def take(
         self,
@@ -192,14 +194,15 @@ def _count_both(context: Context, plan: NgramPlan) -> CountedNgrams | None:
     if earlier is None:
         return None
     found = count_both(earlier, ids, data.validation, plan, len(vocabulary))
-    model = _model(found.counts)
+    model = _model(context, found.counts)
     loss = _loss(context, model)
     return CountedNgrams(plan, model, model, loss, len(ids), len(ids), found.share)
 
 
-def _model(counts: NgramCounts) -> NgramModel:
+def _model(context: Context, counts: NgramCounts) -> NgramModel:
     large = sum(counts.ngrams) > MAX_COUNTS
-    return NgramModel(NgramTables.from_counts(counts) if large else counts)
+    source = NgramTables.from_counts(counts) if large else counts
+    return NgramModel(source, context.data.label_count)
 
 
 def _loss(context: Context, model: NgramModel) -> float | None:
@@ -229,6 +232,7 @@ def _save(context: Context, found: CountedNgrams) -> None:
             ngram=model.source,
             training=facts,
             corpus={"digest": corpus.digest},
+            labels=corpus.labels,
         )
         save_checkpoint(context.request.output / name, checkpoint)
 
@@ -255,8 +259,8 @@ def _saved(context: Context, plan: NgramPlan) -> CountedNgrams | None:
         return None
     return CountedNgrams(
         plan,
-        NgramModel(found.ngram),
-        NgramModel(fitted.ngram),
+        NgramModel(found.ngram, data.label_count),
+        NgramModel(fitted.ngram, data.label_count),
         facts.get("nats_per_character"),
         facts["characters"],
         len(data.training),
@@ -287,6 +291,7 @@ def train_ngram_alone(context: Context) -> None:
         found = _count(context, plan, stop.check)
     loss = found.nats_per_character
     figures = {"nats_per_character": loss, "ngram_nats_per_character": loss}
+    figures |= Closing(None, accuracy(found.model, data)).figures()
     emit.commit()
     if data.looks_like_lines():
         emit(WarningEvent(SHORT_LINES))

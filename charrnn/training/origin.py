@@ -111,6 +111,10 @@ def open_origin(name: str, reading: Reading, requested: Mapping[str, Any]) -> Or
     architecture = checkpoint.architecture
     if architecture is None:
         raise SettingsError(f"{path} has no network to start from, only an n-gram model")
+    if checkpoint.labels is not None or reading.labelled:
+        raise SettingsError(
+            Parameter("from"), " and labels do not go together; train the model from the beginning"
+        )
     if checkpoint.lines != reading.lines:
         how, remedy = ("with ", "give it too") if checkpoint.lines else ("without ", "leave it out")
         raise SettingsError(f"{path} was trained {how}", Flag("lines"), f"; {remedy}")

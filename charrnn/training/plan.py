@@ -219,4 +219,5 @@ def describe(settings: Settings, reading: Reading) -> str:
         for name, value in shown.items()
         if value is not False
     ]
-    return " ".join(["--lines", *flags] if reading.lines else flags)
+    documents = "--labelled" if reading.labelled else "--lines"
+    return " ".join([documents, *flags] if reading.lines else flags)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from charrnn.errors import SettingsError, TrainingError
+from charrnn.errors import Flag, SettingsError, TrainingError
 from charrnn.text.corpus import load_corpus
 from charrnn.training.data import TrainingData, prepare_data
 from charrnn.training.events import OnEvent, ReadingEvent
@@ -57,6 +57,11 @@ def _prepare(
 ) -> tuple[TrainingData, str]:
     if "-" in request.corpora and len(group.threads) > 1:
         raise SettingsError("several processes cannot share stdin; name a file as the corpus")
+    if request.reading.labelled and request.requested.get("bidirectional"):
+        raise SettingsError(
+            Flag("bidirectional"), " and ", Flag("labelled"),
+            " do not go together; train two models",
+        )
     device = choose_device(request.device)
     min_count = request.requested.get("min_count")
     started = time.monotonic()

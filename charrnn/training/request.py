@@ -97,5 +97,8 @@ class TrainingRequest:
         if self.continued is not None:
             return dict(self.continued)
         budget = {name: value for name, value in asdict(self.budget).items() if value is not None}
+        reading = asdict(self.reading)
+        if not self.reading.labelled:  # as charrnn 0.1 has it
+            del reading["labelled"]
         origin = {} if self.origin is None else {"from": self.origin}
-        return {**asdict(self.reading), **budget, **origin, **self.requested}
+        return {**reading, **budget, **origin, **self.requested}

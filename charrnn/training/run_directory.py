@@ -23,9 +23,9 @@ from charrnn.errors import (
     TrainingError,
 )
 from charrnn.models.checkpoint import Checkpoint, load_checkpoint
+from charrnn.storage.header import METADATA_KEY, foreign_kind
+from charrnn.storage.header import REMEDY as ANOTHER_CHECKPOINT
 from charrnn.storage.runs import MODEL_FILE
-from charrnn.storage.tensor_file import METADATA_KEY, foreign_kind
-from charrnn.storage.tensor_file import REMEDY as ANOTHER_CHECKPOINT
 from charrnn.text.corpus import MAX_NAMES
 from charrnn.text.reading import Reading
 from charrnn.training.data import TrainingData, changed_since_v1

@@ -12,13 +12,13 @@ from dataclasses import replace
 from typing import NoReturn
 
 from charrnn.arrays import Array
-from charrnn.models.ngram import NgramModel
 from charrnn.models.torch_rnn import TorchRNN
 from charrnn.platform import handle_signals
 from charrnn.storage.files import exclusive, make_directory, remove_stale_temporaries
 from charrnn.storage.runs import MODEL_FILE
 from charrnn.training.beginning import begin, continued
 from charrnn.training.clock import Clock
+from charrnn.training.closing import Closing, measure
 from charrnn.training.context import Context
 from charrnn.training.data import SHORT_LINES, TrainingData
 from charrnn.training.emitter import Emitter, ListenerError, open_log, reporting_error
@@ -34,7 +34,6 @@ from charrnn.training.events import (
 from charrnn.training.figures import Figures, figures_so_far, final_figures
 from charrnn.training.following import follow, leading
 from charrnn.training.live_sample import live_sample
-from charrnn.training.mixing import Fit, fit_mixture
 from charrnn.training.ngram_run import build_ngram, forget_counted, train_ngram_alone
 from charrnn.training.pace import Pace
 from charrnn.training.parallel import one_thread
@@ -265,10 +264,10 @@ class _Session:
         save_run(self._request.output / TRAINING_FILE, self._trainer, self._record, self._best)
 
     def _save_model(
-        self, weights: Mapping[str, Array], figures: Figures, fit: Fit | None = None
+        self, weights: Mapping[str, Array], figures: Figures, closing: Closing | None = None
     ) -> None:
         """Write the network, and the n-gram model too if the fitted mixture is better."""
-        mixed = fit is not None and fit.helps
+        exponents = closing.exponents if closing else None
         self._context.save_model(
             {
                 "settings": recorded(self._settings),
@@ -280,37 +279,40 @@ class _Session:
             },
             architecture=self._trainer.network.architecture,
             weights=weights,
-            ngram=self._ngram if mixed else None,
-            exponents=fit.exponents if fit and mixed else None,
+            ngram=None if exponents is None else self._ngram,
+            exponents=exponents,
         )
 
     def _finish(self) -> None:
         record = self._record
         assert self._best is not None
-        counted = self._counted
-        fit = None if counted is None else self._fit(self._best, counted.fitted)
+        closing = self._measure(self._best)
         record.finished = True
         figures = figures_so_far(self._settings, record.best)
-        figures |= final_figures(self._trainer, self._best, self._data.validation, fit)
-        self._save_model(self._best, figures, fit)
+        figures |= final_figures(self._trainer, self._best, self._data.validation, closing.fit)
+        figures |= closing.figures()
+        self._save_model(self._best, figures, closing)
         self._save()
         forget_counted(self._context)
         step = self._trainer.step
-        if fit is not None and not fit.helps:
+        if closing.fit is not None and not closing.fit.helps:
             self._warn("the n-gram model does not help on the held-out text: left out")
         self._emit(self._context.saved(step))
         figures["before_nats_per_character"] = record.before
         self._emit(self._context.done(step, record.best_step, figures))
 
-    def _fit(self, weights: Mapping[str, Array], ngram: NgramModel) -> Fit:
-        """Mix the best network with the n-gram model."""
+    def _measure(self, weights: Mapping[str, Array]) -> Closing:
+        """Mix the best network with the n-gram model; see which labels it recognises."""
+        if self._counted is None and not self._data.label_count:
+            return Closing(None, None)
+        ngram = self._counted.fitted if self._counted else None
         architecture = self._trainer.network.architecture
         network = TorchRNN.from_weights(architecture, dict(weights), self._device)
-        self._stop.at_once = True  # a fit takes seconds and can be repeated
+        self._stop.at_once = True  # takes seconds and can be repeated
         try:
             self._stop.check()
             with one_thread():  # the last bits depend on the number of threads
-                return fit_mixture(network, ngram, self._data.validation)
+                return measure(network, ngram, self._data)
         finally:
             self._stop.at_once = False
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from charrnn.errors import Parameter, SettingsError
+from charrnn.models.architecture import Architecture
 
 PRECISIONS = ("float32", "bfloat16")
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -127,6 +128,21 @@ class Settings:
     def names(cls) -> tuple[str, ...]:
         """Of all hyperparameters."""
         return tuple(each.name for each in fields(cls))
+
+    def architecture(self, vocabulary_size: int, labels: int = 0) -> Architecture:
+        """The network for this many characters and labels."""
+        return Architecture(
+            self.cell,
+            vocabulary_size,
+            self.embedding,
+            self.hidden,
+            self.layers,
+            self.dropout,
+            self.output_layers,
+            (self.output_hidden or self.hidden) if self.output_layers else 0,
+            self.bidirectional,
+            labels,
+        )
 
     def _require(self, name: str, low: float, high: float) -> None:
         value = getattr(self, name)

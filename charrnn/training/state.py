@@ -15,11 +15,11 @@ import torch
 
 from charrnn.arrays import Array
 from charrnn.errors import CheckpointError, Flag
-from charrnn.models.architecture import Architecture
 from charrnn.models.cells import CELLS
 from charrnn.models.checkpoint import network_specification, require_finite
 from charrnn.storage import runs, tensor_file
-from charrnn.storage.tensor_file import Description, Specification, check_version
+from charrnn.storage.header import Description
+from charrnn.storage.tensor_file import Specification, check_version
 from charrnn.training.settings import ADDED, Settings, recorded
 from charrnn.training.trainer import Schedule, Trainer, trained_by_muon
 
@@ -145,6 +145,7 @@ def save_run(
         "kind": KIND,
         "data_version": DATA_VERSION,
         "vocabulary_size": architecture.vocabulary_size,
+        **({"labels": architecture.labels} if architecture.labels else {}),
         "settings": recorded(trainer.settings),
         "record": recorded(record),
         "step": trainer.step,
@@ -218,21 +219,6 @@ def start_from(trainer: Trainer, weights: Mapping[str, Array]) -> None:
     )
 
 
-def network_architecture(settings: Settings, vocabulary_size: int) -> Architecture:
-    """The architecture that `settings` describe."""
-    return Architecture(
-        settings.cell,
-        vocabulary_size,
-        settings.embedding,
-        settings.hidden,
-        settings.layers,
-        settings.dropout,
-        settings.output_layers,
-        (settings.output_hidden or settings.hidden) if settings.output_layers else 0,
-        settings.bidirectional,
-    )
-
-
 def _trainer_arrays(trainer: Trainer) -> dict[str, Array]:
     arrays = {f"network.{name}": array for name, array in trainer.weights().items()}
     arrays.update({name: _array(tensor) for name, tensor in _optimiser_state(trainer).items()})
@@ -273,7 +259,8 @@ def _expected_arrays(description: Description) -> dict[str, Specification]:
     if _count(description, "step") > schedule.total:
         raise CheckpointError("its step is beyond the end of the run")
     settings = _parse(Settings, description.get("settings"))
-    architecture = network_architecture(settings, _count(description, "vocabulary_size"))
+    size, labels = _count(description, "vocabulary_size"), {"labels": 0, **description}
+    architecture = settings.architecture(size, _count(labels, "labels"))
     network = network_specification(architecture)
     expected = {f"network.{name}": spec for name, spec in network.items()}
     for name, spec in network.items():

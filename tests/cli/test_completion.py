@@ -9,9 +9,11 @@ import pytest
 
 from charrnn.cli.completion import SHELLS, VARIABLE
 from charrnn.cli.main import COMMANDS
+from charrnn.models.checkpoint import save_checkpoint
+from charrnn.text.labels import Labels
 from tests.cli.support import options_of
 from tests.conftest import Command
-from tests.support import run_process
+from tests.support import random_checkpoint, run_process
 
 
 def completions(line: str, shell: str = "bash", python: tuple[str, ...] = ()) -> str:
@@ -50,6 +52,20 @@ def test_choices_runs_and_files_are_completed() -> None:
     assert words("charrnn info ") == ["file,", "names", "shakespeare"]
     assert words("charrnn train sh") == ["file,sh"]
     assert words("charrnn completion ") == list(SHELLS)
+
+
+def test_labels_of_the_model_that_is_named_are_completed() -> None:
+    for name, known in (("names", ("Irish", "Italian")), ("colours", ("red",))):
+        labels = Labels(known, (1,) * len(known))
+        Path("checkpoints", name).mkdir(parents=True)
+        model = Path("checkpoints", name, "model.safetensors")
+        save_checkpoint(model, random_checkpoint(lines=True, labels=labels))
+    assert words("charrnn sample -c names --label I") == ["Irish", "Italian"]
+    assert words("charrnn score -c colours --label ") == ["red"]
+    assert words("charrnn sample -c nothing --label ") == [""]
+    assert words("charrnn sample --label ") == [""]  # which of both?
+    Path("checkpoints", ".latest").write_text("colours\n")
+    assert words("charrnn sample --label ") == ["red"]
 
 
 def test_what_is_unknown_is_no_error() -> None:

@@ -30,9 +30,10 @@ def test_every_help_ends_in_two_examples(name: str, charrnn: Command) -> None:
 
 @pytest.mark.parametrize(("name", "example"), EXAMPLES, ids=[each for _, each in EXAMPLES])
 def test_the_examples_in_the_help_work(
-    name: str, example: str, charrnn: Command, prose_model: Trained, names_model: Trained
+    name: str, example: str, charrnn: Command, prose_model: Trained, names_model: Trained,
+    labelled_model: Trained,
 ) -> None:
-    prepare(prose_model, names_model)
+    prepare(prose_model, names_model, labelled_model)
     assert f"charrnn {name}" in example
     assert "\n" not in example
     result = run_example(example, charrnn)

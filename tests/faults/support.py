@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from charrnn.storage.tensor_file import METADATA_KEY, NO_DIGEST, SEAL
+from charrnn.storage.header import METADATA_KEY
+from charrnn.storage.tensor_file import NO_DIGEST, SEAL
 from tests.faults.foreground import CONTROL
 from tests.support import REPOSITORY, Result, later_wins
 

@@ -36,6 +36,7 @@ from charrnn.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoi
 from charrnn.models.ngram_counter import count_ngrams
 from charrnn.models.ngram_counts import NgramCounts
 from charrnn.models.ngram_tables import NgramTables
+from charrnn.text.labels import Labels
 from charrnn.text.vocabulary import EOS
 from charrnn.training.state import load_run
 from tests.conftest import Command, Report
@@ -53,6 +54,7 @@ from tests.faults.support import (
 from tests.support import prose, random_checkpoint
 
 MODEL = Path("model.safetensors")
+LABELS = Labels(("x", "y"), (3, 1))
 MORE = 64 << 20
 """Bytes of memory that reading a checkpoint may take besides three times its size."""
 SECONDS = 5.0
@@ -269,6 +271,25 @@ SIZES: dict[str, Forge] = {
     "n-gram arrays": said_of_ngram(dtypes={}),
     "layout of n-grams": said_of_ngram(layout="tables"),
     "neither": said(network=None, ngram=None),
+}
+HOSTILE_LABELS: dict[str, Any] = {
+    "a million": [[f"{number:06}", 1] for number in range(1_000_000 // 4096 * 20)],
+    "too many": [[f"{number:04}", 1] for number in range(4097)],
+    "too few": [["x", 1]],
+    "too many for the network": [["x", 1], ["y", 1], ["z", 1]],
+    "control characters": [["\x1b[2J", 1], ["y", 1]],
+    "bidirectional": [["\u202e", 1], ["y", 1]],
+    "a tab": [["x", 1], ["y\tz", 1]],
+    "twice": [["x", 1], ["x", 1]],
+    "out of order": [["y", 1], ["x", 1]],
+    "empty": [["", 1], ["y", 1]],
+    "none": [],
+    "no counts": ["x", "y"],
+    "a text": "xy",
+    "negative count": [["x", 1], ["y", -1]],
+    "count as a truth": [["x", 1], ["y", True]],
+    "huge count": [["x", 1], ["y", 10**30]],
+    "null": None,
 }
 VOCABULARIES = {
     "twice": [97, 97],
@@ -500,6 +521,10 @@ def outcome(data: bytes) -> str:
         model = TrainedModel.open(MODEL)
         model.sample(2, 5, seed=1)
         scores = model.score(["ab", ""])
+        if model.checkpoint.labels is not None:
+            label = model.checkpoint.labels.names[-1]
+            scores += model.score(["ab"], label=label)
+            assert np.isfinite(model.classify(["ab"])[0].probability)
     except CharRNNError:
         return "refused later"
     assert all(np.isfinite(score.log_probability) for score in scores)
@@ -515,7 +540,8 @@ def fuzz(number: int, seed: int) -> Counter[str]:
     counted = small_checkpoint(with_ngram=True)
     deep = random_checkpoint("ab", "rnn-relu", hidden=2, output_layers=1)
     reader = random_checkpoint("ab", hidden=2, bidirectional=True)
-    for each in (small_checkpoint(), counted, with_tables(counted), deep, reader):
+    labelled = random_checkpoint("ab", hidden=2, lines=True, labels=LABELS)
+    for each in (small_checkpoint(), counted, with_tables(counted), deep, reader, labelled):
         save_checkpoint(MODEL, each)
         originals.append(MODEL.read_bytes())
     outcomes: Counter[str] = Counter()
@@ -527,6 +553,22 @@ def fuzz(number: int, seed: int) -> Counter[str]:
             shutil.copy(MODEL, f"/tmp/charrnn-{seed}-{turn}.safetensors")
             raise
     return outcomes
+
+
+@pytest.mark.fault(47)
+@pytest.mark.parametrize("name", HOSTILE_LABELS)
+def test_hostile_labels_are_refused(name: str) -> None:
+    save_checkpoint(MODEL, random_checkpoint("ab", hidden=2, lines=True, labels=LABELS))
+    header, description, buffer = parts(MODEL.read_bytes())
+    changed = {**description, "labels": HOSTILE_LABELS[name]}
+    MODEL.write_bytes(forged(header, changed, buffer))
+    with pytest.raises(CheckpointError) as error:
+        load_checkpoint(MODEL)
+    assert len(str(error.value)) < 400
+    assert str(error.value).isprintable()
+    MODEL.write_bytes(forged(header, {**description, "lines": False}, buffer))
+    with pytest.raises(CheckpointError, match="has labels, but its texts are not lines"):
+        load_checkpoint(MODEL)
 
 
 @pytest.mark.fault(12)

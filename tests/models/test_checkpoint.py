@@ -16,8 +16,10 @@ from charrnn.models.checkpoint import (
     save_checkpoint,
 )
 from charrnn.storage import tensor_file
+from charrnn.storage.header import Description
 from charrnn.storage.runs import MODEL_FILE
-from charrnn.storage.tensor_file import FORMAT_VERSION, Description
+from charrnn.storage.tensor_file import FORMAT_VERSION
+from charrnn.text.labels import Labels
 from tests.support import REPOSITORY, random_checkpoint
 
 WORLD = "é漢字العربية👩\u200d👩\u0301\0\r\n\U0010ffff"
@@ -72,6 +74,7 @@ def test_what_0_1_wrote_is_written_again_byte_for_byte() -> None:
         (random_checkpoint(), 1),
         (random_checkpoint(cell="rnn-relu"), 2),
         (random_checkpoint(output_layers=2), 2),
+        (random_checkpoint(lines=True, labels=Labels(("x", "y"), (3, 1))), 2),
     ],
 )
 def test_only_what_is_new_raises_the_format(checkpoint: Checkpoint, version: int) -> None:
@@ -82,7 +85,9 @@ def test_only_what_is_new_raises_the_format(checkpoint: Checkpoint, version: int
     assert ("output_layers" in description["network"]) == (
         checkpoint.architecture is not None and checkpoint.architecture.output_layers > 0
     )
-    assert load_checkpoint(FILE).architecture == checkpoint.architecture
+    assert ("labels" in description) == (checkpoint.labels is not None)
+    loaded = load_checkpoint(FILE)
+    assert (loaded.architecture, loaded.labels) == (checkpoint.architecture, checkpoint.labels)
 
 
 def test_a_run_directory_stands_for_its_model() -> None:

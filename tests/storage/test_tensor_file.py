@@ -20,7 +20,8 @@ from charrnn.arrays import Array
 from charrnn.errors import CheckpointError, SettingsError
 from charrnn.storage import tensor_file
 from charrnn.storage.files import TEMPORARY_SUFFIX, OutputError
-from charrnn.storage.tensor_file import Description, Expectation, Specification
+from charrnn.storage.header import Description
+from charrnn.storage.tensor_file import Expectation, Specification
 
 DESCRIPTION = {"kind": "test", "text": "é \u2028 \\", "numbers": [1, 2.5, None, True]}
 ARRAYS: dict[str, Array] = {

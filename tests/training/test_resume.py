@@ -22,13 +22,13 @@ from charrnn.models.torch_rnn import TorchRNN
 from charrnn.text import vocabulary
 from charrnn.text.corpus import load_corpus
 from charrnn.text.reading import Reading
-from charrnn.training import clock, state
+from charrnn.training import clock, closing, state
 from charrnn.training import session as training_run
 from charrnn.training.gradients import shards_for
 from charrnn.training.trainer import Trainer
 from tests.conftest import Command
 from tests.faults.support import TINY, Launcher, forged, history, one_line_error, parts
-from tests.support import later_wins, names, prose
+from tests.support import labelled_lines, later_wins, names, prose
 
 STEPS = 12
 EVERY = 4
@@ -43,6 +43,7 @@ CONFIGURATIONS = {
     "bfloat16": ("--precision", "bfloat16"),
     "lines": ("--lines", "--dropout", "0.3", "--layers", "2"),
     "gru-lines-bfloat16": ("--cell", "gru", "--lines", "--precision", "bfloat16"),
+    "labelled": ("--labelled", "--dropout", "0.3"),
     "bidirectional": ("--bidirectional", "--dropout", "0.3"),
     "bidirectional-lines": ("--bidirectional", "--lines", "--layers", "2"),
     "without-validation": ("--validation", "0"),
@@ -85,18 +86,20 @@ def signal_at(
     monkeypatch.setattr(owner, name, interrupted)
 
 
-def corpus() -> str:
-    """A file that serves as one text and as lines."""
-    path = Path("corpus.txt")
+def corpus(labelled: bool = False) -> str:
+    """A file that serves as one text and as lines, or one of labelled lines."""
+    path = Path("labelled.tsv" if labelled else "corpus.txt")
     if not path.exists():
-        path.write_text(prose(30) + "".join(name + "\n" for name in names(60)))
+        text = prose(30) + "".join(name + "\n" for name in names(60))
+        path.write_text(labelled_lines(150) if labelled else text)
     return str(path)
 
 
 def train(output: str, *options: str) -> int:
     """Train in this process; the exit status."""
     steps = ("--steps", str(STEPS), "--validate-every", str(EVERY))
-    return cli.run(later_wins(["train", corpus(), "-o", output, "-q", *SIZES, *steps, *options]))
+    text = corpus("--labelled" in options)
+    return cli.run(later_wins(["train", text, "-o", output, "-q", *SIZES, *steps, *options]))
 
 
 class Uninterrupted:
@@ -199,7 +202,7 @@ def test_a_run_interrupted_while_the_mixture_is_fitted_goes_on_to_fit_it(
     uninterrupted: Uninterrupted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setitem(BUSY, "fit", (training_run, "fit_mixture"))
+        patch.setitem(BUSY, "fit", (closing, "fit_mixture"))
         signal_at(patch, "fit", 0, signal.SIGTERM)
         assert train("run") == 143
     assert train("run") == 0
