@@ -163,9 +163,10 @@ def vocabulary_of_counts(counts: npt.NDArray[np.int64], min_count: int) -> Vocab
         )
     if len(points) > MAX_CHARACTERS:
         enough = int(np.sort(counts)[-MAX_CHARACTERS - 1]) + 1
-        remedy = ("drop rare ones with ", Parameter("min_count"), f" {enough}")
+        option = Parameter("min_count")
+        remedy = ("drop rare ones with ", option, f" {enough}")
         if counts.max() < enough:
-            remedy = ("all are equally rare, so that no ", Parameter("min_count"), " parts them")
+            remedy = ("all are equally rare, so that no ", option, " chooses among them")
         raise VocabularyError(
             f"{len(points):,} distinct characters are more than the {MAX_CHARACTERS:,} "
             "supported; ",

@@ -72,7 +72,6 @@ def test_training_tells_what_a_large_cache_takes(
     charrnn: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cache, "NOTICED", 1)
-    monkeypatch.setattr("charrnn.cli.train.NOTICED", 1)
     train = ("train", write("p.txt", prose(20)), *TINY, "--steps", "2", "--json")
     first = charrnn(*train, "-o", "one")
     assert first.status == 0

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from charrnn.text.reading import Reading
-from charrnn.training import clock, session
+from charrnn.training import beginning, clock
 from charrnn.training.clock import Clock
 from charrnn.training.events import Event, WarningEvent
 from charrnn.training.pace import Pace
@@ -159,7 +159,7 @@ def run(output: Path, fake: FakeClock, on_event: Callable[[Event], None]) -> Non
 def slowing(fake: FakeClock, monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     """Half a minute is planned to be 300 steps; but each takes longer than the one before."""
     planned = Settings(**SMALL, steps=300, validate_every=60)
-    monkeypatch.setattr(session, "choose_settings", lambda *_: planned)
+    monkeypatch.setattr(beginning, "choose_settings", lambda *_: planned)
     step = Trainer.train_step
 
     def train_step(trainer: Trainer) -> Any:
