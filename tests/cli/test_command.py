@@ -16,7 +16,7 @@ OPTIONS = [
     (name, option, each) for name in COMMANDS for option, each in options_of(name).items()
 ]
 CORPUS = ["corpus.txt"]
-ARGUMENTS = {"train": CORPUS, "evaluate": CORPUS, "inspect": CORPUS, "export": ["page.html"]}
+ARGUMENTS = {"train": CORPUS, "evaluate": CORPUS, "inspect": CORPUS, "export": ["page.html"], "fill": ["text"], "proofread": ["text.txt"]}
 """What a command needs besides options."""
 SINGLE = [
     pytest.param(name, option, id=f"{name} {option}")
@@ -97,6 +97,7 @@ def test_an_empty_path_is_refused(name: str, option: str) -> None:
 def test_every_path_is_checked() -> None:
     paths = {
         *("--checkpoint", "--output", "--file", "--prime-file", "--corpus", "--config", "--from"),
+        "--with-forward",
     }
     assert paths == {option for _, option, each in OPTIONS if option in paths} == {
         option for _, option, each in OPTIONS if isinstance(each.type, PathName) and len(option) > 2
