@@ -16,7 +16,11 @@ OPTIONS = [
     (name, option, each) for name in COMMANDS for option, each in options_of(name).items()
 ]
 CORPUS = ["corpus.txt"]
-ARGUMENTS = {"train": CORPUS, "evaluate": CORPUS, "inspect": CORPUS, "export": ["page.html"], "fill": ["text"], "proofread": ["text.txt"]}
+ARGUMENTS = {
+    **dict.fromkeys(("train", "evaluate", "inspect", "proofread"), CORPUS),
+    "export": ["page.html"],
+    "fill": ["text"],
+}
 """What a command needs besides options."""
 SINGLE = [
     pytest.param(name, option, id=f"{name} {option}")
