@@ -42,14 +42,16 @@ def _write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 def _write_page(path: Path, checkpoint: Checkpoint) -> None:
     from charrnn.export.web_page import write_page
+    from charrnn.models.checkpoint import without_reader
 
-    write_page(path, checkpoint)
+    write_page(path, without_reader(checkpoint))
 
 
 def _write_onnx(path: Path, checkpoint: Checkpoint) -> None:
     from charrnn.export.onnx_file import write_onnx
+    from charrnn.models.checkpoint import without_reader
 
-    write_onnx(path, checkpoint)
+    write_onnx(path, without_reader(checkpoint))
 
 
 KINDS: dict[str, Kind] = {

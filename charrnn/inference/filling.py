@@ -32,6 +32,8 @@ POLISHED = 16
 CONTEXT = 128
 """Characters that a reader reads on either side of the gaps."""
 CLIMBS = 10
+READER_WEIGHT = 0.3
+"""Of the pseudo-log-likelihood, beside the log-probability, of a text that is looked for."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ class Gaps:
             )
         polisher, template, missing = self._place(parts, lengths)
         ids = polisher.guess(template[None])[0, missing]
-        return [Proposal(ids, lengths, 0.0, 1.0)] * max(1, options.num)
+        return [Proposal(ids, lengths, 0.0, 1.0)] * max(POLISHED, options.num)
 
     def _polished(
         self,
@@ -139,6 +141,8 @@ class Gaps:
             middles = np.repeat(template[None], len(rows), 0)
             middles[:, missing] = [proposals[row].ids for row in rows]
             if options.searches:
+                if self.model is None:  # else all of them would climb the same hill
+                    middles[1:] = polisher.sample(middles[1:], options.sweeps, 1.0, chance)
                 return self._best(parts, lengths, polisher, middles, missing)
             middles = polisher.sample(middles, options.sweeps, options.temperature, chance)
             for row, middle in zip(rows, middles, strict=True):
@@ -158,6 +162,7 @@ class Gaps:
         candidates = np.unique(np.concatenate([middles, climbed]), axis=0)
         scores = polisher.scores(candidates).astype(np.float64)
         if self.model is not None:
+            scores *= READER_WEIGHT
             scores += self._forward_scores(self.model, parts, candidates)
         order = np.argsort(-scores, kind="stable")
         return [

@@ -6,7 +6,7 @@ Knows what a trained model consists of; not how to compute with it, nor how it w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,15 @@ class Checkpoint:
     ) -> Reading:
         """How a corpus is read for this model: as in training."""
         return Reading(self.lines, encoding, errors, self.labels is not None)
+
+
+def without_reader(checkpoint: Checkpoint) -> Checkpoint:
+    """`checkpoint` with the network that predicts the next character alone."""
+    if checkpoint.architecture is None:
+        return checkpoint
+    architecture = checkpoint.architecture.forward_part
+    weights = {name: checkpoint.weights[name] for name in architecture.shapes()}
+    return replace(checkpoint, architecture=architecture, weights=weights)
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:

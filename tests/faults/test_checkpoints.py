@@ -366,14 +366,18 @@ def test_weights_that_no_network_can_have_are_refused(
 @pytest.mark.fault(10)
 @pytest.mark.parametrize("cell", CELLS)
 def test_the_largest_weights_overflow_nowhere(cell: str, launcher: Launcher) -> None:
-    checkpoint = random_checkpoint("ab", cell, output_layers=1)
+    checkpoint = random_checkpoint("ab", cell, output_layers=1, bidirectional=True)
+    Path("text.txt").write_text("abba")
     for sign in (-1, 1):
         weights = {
             name: (sign * 9e14 * np.sign(array)).astype(np.float32)
             for name, array in checkpoint.weights.items()
         }
         save_checkpoint(MODEL, replace(checkpoint, weights=weights))
-        for command in (("sample", "--length", "50", "--seed", "1"), ("score", "abba")):
+        for command in (
+            ("sample", "--length", "50", "--seed", "1"),
+            *(("score", "abba"), ("fill", "ab__a"), ("proofread", "text.txt")),
+        ):
             done = launcher.run(*command, "-c", MODEL)
             assert done.status == 0
             assert "nan" not in done.out
@@ -525,6 +529,8 @@ def outcome(data: bytes) -> str:
             label = model.checkpoint.labels.names[-1]
             scores += model.score(["ab"], label=label)
             assert np.isfinite(model.classify(["ab"])[0].probability)
+        if model.reader is not None:
+            assert np.isfinite(model.reader.predict(np.array([[1, 2, 1, 0, 1]]))).all()
     except CharRNNError:
         return "refused later"
     assert all(np.isfinite(score.log_probability) for score in scores)
