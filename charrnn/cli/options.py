@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -11,11 +12,16 @@ from charrnn.cli.command import LabelName, RunName
 from charrnn.cli.terminal import note
 from charrnn.errors import VocabularyError
 from charrnn.platform import keep_freed_memory
+from charrnn.storage.bundled import is_bundled
 from charrnn.text.reading import ERRORS
 
 if TYPE_CHECKING:
     from charrnn.api import TrainedModel
 
+DEFAULT_CHECKPOINT = (
+    "$CHARRNN_CHECKPOINT, else the run trained last in checkpoints/, else shakespeare, which comes "
+    "with charrnn"
+)
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -37,8 +43,8 @@ def checkpoint_option(function: Command) -> Command:
         "--checkpoint",
         type=RunName(),
         metavar="RUN",
-        show_default="$CHARRNN_CHECKPOINT, else the run trained last in checkpoints/",
-        help="A run in checkpoints/, a run directory, or a model.safetensors.",
+        show_default=DEFAULT_CHECKPOINT,
+        help="A run in checkpoints/, a run directory, a model file, or shakespeare.",
     )(function)
 
 
@@ -50,9 +56,9 @@ def checkpoints_option(function: Command) -> Command:
         type=RunName(),
         multiple=True,
         metavar="RUN",
-        show_default="$CHARRNN_CHECKPOINT, else the run trained last in checkpoints/",
-        help="A run in checkpoints/, a run directory, or a model.safetensors; give several to "
-        "compare them.",
+        show_default=DEFAULT_CHECKPOINT,
+        help="A run in checkpoints/, a run directory, a model file, or shakespeare; give several "
+        "to compare them.",
     )(function)
 
 
@@ -126,10 +132,18 @@ def open_model(checkpoint: str | None, device: str, no_ngram: bool) -> TrainedMo
     keep_freed_memory()
     model = TrainedModel.open(checkpoint, device, not no_ngram)
     if checkpoint is None:
-        note(f"checkpoint: {model.path}")
+        note_chosen(model.path)
     if model.checkpoint.training.get("history") == []:
         note("warning: this model is untrained or nearly so: saved before its first validation")
     return model
+
+
+def note_chosen(path: Path) -> None:
+    """Name on stderr the model that is used because the user named none."""
+    if is_bundled(path):
+        note(f"checkpoint: {path.stem}, which comes with charrnn; train one: charrnn train FILE")
+    else:
+        note(f"checkpoint: {path}")
 
 
 def open_models(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from charrnn.cli.layout import GAP
 from charrnn.cli.tables import TEXT, TEXT_WIDTH, Column, Table
 from charrnn.cli.terminal import Output, one_line
+from charrnn.storage.runs import MODEL_FILE
 
 if TYPE_CHECKING:
     from charrnn.api import TrainedModel
@@ -263,7 +264,7 @@ def _has_colours() -> bool:
 
 def short_names(paths: Sequence[Path]) -> list[str]:
     """The last part of each path, or as many parts as tell them apart."""
-    runs = [path.parent if path.suffix == ".safetensors" else path for path in paths]
+    runs = [path.parent if path.name == MODEL_FILE else path for path in paths]
     for count in range(1, max(len(run.parts) for run in runs) + 1):
         names = ["/".join(run.parts[-count:]) for run in runs]
         if len(set(names)) == len({*runs}) and all(names):

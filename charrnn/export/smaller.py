@@ -12,8 +12,12 @@ import numpy as np
 from charrnn.errors import Parameter, SettingsError
 from charrnn.export.reduction import Reduction
 from charrnn.models.checkpoint import FLOAT16_LIMIT, Checkpoint, require_finite
+from charrnn.models.ngram_recovery import recover_counts
 from charrnn.models.ngram_reduction import reduce_ngrams
 from charrnn.models.ngram_tables import NgramTables
+
+MOST_CHARACTERS = 1 << 31
+"""Counts of n-grams in a text of so many still fit into 32 bits."""
 
 
 def reduce_checkpoint(checkpoint: Checkpoint, reduction: Reduction) -> Checkpoint:
@@ -66,15 +70,21 @@ def _without_ngram(checkpoint: Checkpoint) -> Checkpoint:
 def _with_fewer_ngrams(checkpoint: Checkpoint, max_ngrams: int) -> Checkpoint:
     if checkpoint.ngram is None:
         raise SettingsError("this model has no n-gram model; leave out ", Parameter("max_ngrams"))
-    if isinstance(checkpoint.ngram, NgramTables):
-        raise SettingsError(
-            "the n-gram model of a long text cannot be reduced; leave out ",
-            Parameter("max_ngrams"),
-            ", or give ",
-            Parameter("no_ngram"),
-        )
-    ngram = reduce_ngrams(checkpoint.ngram, max_ngrams)
+    ngram = checkpoint.ngram
+    if isinstance(ngram, NgramTables):
+        if sum(ngram.ngrams) <= max_ngrams:
+            return checkpoint
+        ngram = recover_counts(ngram, _characters_counted(checkpoint, ngram))
+    ngram = reduce_ngrams(ngram, max_ngrams)
     exponents = checkpoint.exponents
     if exponents is not None:
         exponents = exponents[: ngram.order]  # a row for each length of context, the shortest first
     return replace(checkpoint, ngram=ngram, exponents=exponents)
+
+
+def _characters_counted(checkpoint: Checkpoint, tables: NgramTables) -> int:
+    """Length of the text that the n-grams were counted in, about: the record is free-form JSON."""
+    found = checkpoint.corpus.get("characters")
+    if isinstance(found, int) and 0 < found < MOST_CHARACTERS:
+        return found
+    return 2 * sum(tables.ngrams)

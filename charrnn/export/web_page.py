@@ -53,6 +53,8 @@ def page(checkpoint: Checkpoint) -> str:
     if isinstance(checkpoint.ngram, NgramTables):
         raise SettingsError(
             "the n-gram model of a long text is too large for a page; give ",
+            Parameter("max_ngrams"),
+            " to keep the most frequent n-grams, or ",
             Parameter("no_ngram"),
         )
     facts = facts_of(checkpoint)

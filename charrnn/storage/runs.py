@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from charrnn.errors import CharRNNError, CheckpointError, Parameter, suggestion
+from charrnn.storage.bundled import DEFAULT, bundled_file, bundled_names
 from charrnn.storage.files import write_atomically
 from charrnn.storage.header import REMEDY
 from charrnn.storage.places import data_directory
@@ -28,7 +29,8 @@ MAX_REMEMBERED = 200
 def find_checkpoint(given: str | None) -> Path:
     """The checkpoint to use: `given`, else $CHARRNN_CHECKPOINT, else the run trained last.
 
-    A name that is neither a model nor a run directory may be that of a run in RUNS.
+    A name that is neither a model nor a run directory may be that of a run in RUNS, or else of a
+    model that comes with the package. Without any run it is the DEFAULT one of these.
 
     Raises:
         CheckpointError: nothing is at that path, or several runs could be meant.
@@ -41,15 +43,18 @@ def find_checkpoint(given: str | None) -> Path:
         return latest
     runs = [RUNS / name for name in run_names()]
     if not runs:
-        raise CheckpointError(
-            f"there is no trained model in {RUNS}/; train one with: charrnn train CORPUS"
-        )
+        return bundled_file(DEFAULT)
     if len(runs) > 1:
         names = ", ".join(str(run) for run in runs)
         raise CheckpointError(
             f"there are several models ({names}); name one with ", Parameter("checkpoint")
         )
     return runs[0]
+
+
+def model_names() -> list[str]:
+    """What a model can be called: the runs in RUNS, and those that come with the package."""
+    return sorted({*run_names(), *bundled_names()})
 
 
 def run_names() -> list[str]:
@@ -63,9 +68,11 @@ def _named(name: str) -> Path:
         run = RUNS / name
         if path.name == name and (run / MODEL_FILE).exists():
             return run
+        if name in bundled_names():
+            return bundled_file(name)
     if path.exists():
         return path
-    hint = suggestion(name, run_names())
+    hint = suggestion(name, model_names())
     if hint:
         raise CheckpointError(f"there is no checkpoint {name}{hint}")
     raise CheckpointError(f"there is no checkpoint {name}; {REMEDY}")

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from charrnn.errors import CharRNNError, CheckpointError
+from charrnn.storage.bundled import bundled_file
 from charrnn.storage.files import is_locked
 from charrnn.storage.header import read_description
 from charrnn.storage.runs import MODEL_FILE, TRAINING_FILE, find_checkpoint
 
-State: TypeAlias = Literal["finished", "unfinished", "running", "damaged"]
+State: TypeAlias = Literal["finished", "unfinished", "running", "damaged", "bundled"]
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,8 @@ class RunSummary:
     """What a list of runs shows of one.
 
     Attributes:
-        checkpoint: the run directory.
-        state: "running" if a process trains it now.
+        checkpoint: the run directory, or the file of a model that comes with the package.
+        state: "running" if a process trains it now, "bundled" of such a file.
         problem: why it counts as damaged.
         saved: when its model was saved last, in ISO 8601.
         corpus: names of the training text.
@@ -74,6 +75,16 @@ def label_names(checkpoint: str | None) -> list[str]:
         return [name for name, _ in labels or [] if isinstance(name, str) and name.isprintable()]
     except (CharRNNError, TypeError, ValueError):
         return []
+
+
+def summarise_bundled(name: str) -> RunSummary:
+    """The summary of the model `name` that comes with the package."""
+    file = bundled_file(name)
+    try:
+        facts = _model_facts(read_description(file)) | {"bytes": file.stat().st_size}
+    except (CheckpointError, OSError) as error:
+        return RunSummary(str(file), "damaged", str(error))
+    return RunSummary(str(file), "bundled", **facts)
 
 
 def _is_finished(training: Path) -> bool:

@@ -46,7 +46,7 @@ def test_options_are_completed(name: str) -> None:
 
 
 def test_choices_runs_and_files_are_completed() -> None:
-    runs("shakespeare", "names")
+    runs("names")
     assert words("charrnn train --cell ")[:3] == ["lstm", "gru", "rnn"]
     assert words("charrnn sample -c sh") == ["file,sh", "shakespeare"]
     assert words("charrnn info ") == ["file,", "names", "shakespeare"]

@@ -102,11 +102,32 @@ def test_contradictory_reductions_are_refused() -> None:
         Reduction(max_ngrams=100, no_ngram=True)
 
 
-def test_the_tables_of_a_long_text_are_refused_with_a_remedy() -> None:
-    large = checkpoint()
-    assert isinstance(large.ngram, NgramCounts)
-    large = replace(large, ngram=NgramTables.from_counts(large.ngram))
-    with pytest.raises(SettingsError, match="no_ngram"):
-        reduce_checkpoint(large, Reduction(max_ngrams=50))
-    with pytest.raises(SettingsError, match="no_ngram"):
-        page(large)
+def with_tables() -> Checkpoint:
+    """The same model as of a long text."""
+    model = checkpoint()
+    assert isinstance(model.ngram, NgramCounts)
+    return replace(model, ngram=NgramTables.from_counts(model.ngram))
+
+
+@pytest.mark.parametrize("corpus", [{}, {"characters": len(TEXT)}, {"characters": "many"}])
+def test_the_tables_of_a_long_text_become_counts_when_they_are_reduced(
+    corpus: dict[str, object]
+) -> None:
+    model = replace(with_tables(), corpus=corpus)
+    reduced = reduce_checkpoint(model, Reduction(max_ngrams=50))
+    assert isinstance(reduced.ngram, NgramCounts)
+    assert sum(reduced.ngram.ngrams) <= 50
+    assert nats(reduced) == pytest.approx(
+        nats(reduce_checkpoint(checkpoint(), Reduction(max_ngrams=50))), abs=0.25
+    )
+    assert page(reduced)
+
+
+def test_tables_within_the_limit_stay_as_they_are() -> None:
+    model = with_tables()
+    assert reduce_checkpoint(model, Reduction(max_ngrams=100_000)) is model
+
+
+def test_tables_are_too_large_for_a_page() -> None:
+    with pytest.raises(SettingsError, match="give max_ngrams to keep the most frequent"):
+        page(with_tables())

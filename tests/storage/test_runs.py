@@ -7,7 +7,14 @@ import pytest
 from charrnn.errors import CheckpointError
 from charrnn.models.checkpoint import save_checkpoint
 from charrnn.storage import runs
-from charrnn.storage.runs import MODEL_FILE, find_checkpoint, known_runs, remember_latest
+from charrnn.storage.bundled import bundled_file
+from charrnn.storage.runs import (
+    MODEL_FILE,
+    find_checkpoint,
+    known_runs,
+    model_names,
+    remember_latest,
+)
 from tests.support import random_checkpoint
 
 
@@ -31,9 +38,12 @@ def test_the_only_run_is_meant() -> None:
     assert find_checkpoint(str(make_run("only"))) == find_checkpoint(None)
 
 
-def test_without_a_model_there_is_a_remedy() -> None:
-    with pytest.raises(CheckpointError, match="train one with: charrnn train CORPUS"):
-        find_checkpoint(None)
+def test_without_a_run_the_model_that_comes_with_the_package_is_meant() -> None:
+    assert find_checkpoint(None) == find_checkpoint("shakespeare") == bundled_file("shakespeare")
+    run = make_run("names")
+    assert find_checkpoint(None) == run
+    assert find_checkpoint("shakespeare") == bundled_file("shakespeare")
+    assert model_names() == ["names", "shakespeare"]
 
 
 def test_of_several_runs_one_must_be_named() -> None:

@@ -1,5 +1,4 @@
-// The n-gram model: interpolated modified Kneser-Ney, from what a checkpoint stores: the counts, or
-// of a large model (layout "tables") its probabilities.
+// The n-gram model: interpolated modified Kneser-Ney, from the counts that a checkpoint stores.
 //
 // The formulas are those of charrnn/models/ngram.py. The n-grams form a trie, one flat level per
 // order; an n-gram's children (its continuations by one character) are contiguous and sorted.
@@ -60,27 +59,16 @@ class Ngram {
   }
 }
 
-/** The model in `arrays`; `description` has its order and sizes; of counts, the discounts. */
-function* makeNgram(description, arrays) {
-  const { order, vocabulary_size: size, ngrams, layout } = description;
+/** The model whose counts are in `arrays`; `description` has its order, sizes and discounts. */
+function* makeNgram({ order, vocabulary_size: size, ngrams, discounts }, arrays) {
   const model = new Ngram(order, size);
   model.unseen = ngrams.slice(0, -1).reduce((a, b) => a + b, 0);
-  if (layout === "tables") {
-    for (const name of ["unigram", "first", "gamma", "character", "probability"]) {
-      model[name] = arrays[`ngram.${name}`];
-    }
-  } else {
-    yield* fillFromCounts(model, description, arrays);
-  }
-  return model;
-}
-
-function* fillFromCounts(model, { order, vocabulary_size: size, ngrams, discounts }, arrays) {
   const contexts = model.unseen;
   const places = ngrams.slice(1).reduce((a, b) => a + b, 0);
   model.first = new Uint32Array(contexts + 2); // the children of context c: first[c] to first[c + 1]
   model.gamma = new Float32Array(contexts + 1).fill(1); // weight of the shorter context
-  model.character = size <= 256 ? new Uint8Array(places) : new Uint16Array(places);
+  const Ids = size <= 1 << 8 ? Uint8Array : size <= 1 << 16 ? Uint16Array : Uint32Array;
+  model.character = new Ids(places);
   model.probability = new Float32Array(places); // without what the shorter contexts add
   model.unigram = unigramProbabilities(arrays["ngram.1.count"], discounts[0]);
   let context = 0;
@@ -113,6 +101,7 @@ function* fillFromCounts(model, { order, vocabulary_size: size, ngrams, discount
   }
   model.first[contexts] = place;
   model.first[contexts + 1] = place;
+  return model;
 }
 
 /** Probabilities (V) after the empty context, interpolated with the uniform distribution. */
