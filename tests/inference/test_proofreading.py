@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -111,6 +113,14 @@ def test_passages_are_the_text_wherever_it_is_cut(
             begin = sum(len(line) + 1 for line in split[: slip.line - 1]) + slip.column - 1
             assert text[begin : begin + len(slip.found)] == slip.found
             assert "x" not in slip.found  # what the model does not know is left alone
+
+
+def test_a_text_without_end_is_checked_as_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passages, "PASSAGE", 64)
+    for lines in (False, True):
+        model = random_model(random_checkpoint("abc\n", lines=lines))
+        found = model.proofread_pieces(itertools.repeat("abc\n" * 10), threshold=100)
+        assert all(len(each.text) <= 64 for each in itertools.islice(found, 5))
 
 
 def test_marks_and_fixes() -> None:
