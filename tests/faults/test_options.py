@@ -41,7 +41,9 @@ SAMPLE: dict[str, st.SearchStrategy[str]] = {
         ),
         NUMBERS,
     ),
-    **dict.fromkeys(("--forbid", "--only", "--stop", "--separator", "--prime"), CHARACTERS),
+    **dict.fromkeys(
+        ("--forbid", "--only", "--stop", "--separator", "--prime", "--label"), CHARACTERS
+    ),
     **dict.fromkeys(("--match", "--reject"), PATTERNS),
 }
 FLAGS = (
