@@ -28,6 +28,7 @@ def written() -> str:
     return "\n".join(load().sample(num=6, length=800, seed=1))
 
 
+@pytest.mark.fault(48)
 def test_without_any_run_every_command_uses_it(charrnn: Command) -> None:
     sampled = charrnn("sample", "--seed", "1", "--length", "80")
     assert (sampled.status, sampled.err) == (0, SAID)

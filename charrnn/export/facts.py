@@ -21,6 +21,7 @@ Losses: TypeAlias = tuple[int, float | None, float | None]
 UNNAMED = "A character-level language model"
 LONGEST = 200
 SEVERAL = 3
+SPOKEN_WITH_A_VOWEL = (8, 11)
 SETTINGS = ("steps", "batch", "chunk", "rate", "dropout", "precision", "seed")
 """Settings of training that are worth passing on."""
 
@@ -61,8 +62,9 @@ def _parts(checkpoint: Checkpoint) -> str:
         size = f"{network.layers} {layers} of {network.hidden} units"
         parts.append(f"{network.cell.upper()}, {size}{above}")
     if checkpoint.ngram:
-        parts.append(f"{checkpoint.ngram.order}-gram model")
-    return ", mixed with an ".join(parts) if len(parts) > 1 else parts[0]
+        order = checkpoint.ngram.order
+        parts.append(f"{'an' if order in SPOKEN_WITH_A_VOWEL else 'a'} {order}-gram model")
+    return ", mixed with ".join(parts)
 
 
 def _rows(checkpoint: Checkpoint, files: list[str]) -> Iterator[Row]:

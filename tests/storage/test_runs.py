@@ -38,12 +38,15 @@ def test_the_only_run_is_meant() -> None:
     assert find_checkpoint(str(make_run("only"))) == find_checkpoint(None)
 
 
+@pytest.mark.fault(48)
 def test_without_a_run_the_model_that_comes_with_the_package_is_meant() -> None:
     assert find_checkpoint(None) == find_checkpoint("shakespeare") == bundled_file("shakespeare")
     run = make_run("names")
     assert find_checkpoint(None) == run
     assert find_checkpoint("shakespeare") == bundled_file("shakespeare")
     assert model_names() == ["names", "shakespeare"]
+    Path("shakespeare").mkdir()  # of texts
+    assert find_checkpoint("shakespeare") == bundled_file("shakespeare")
 
 
 def test_of_several_runs_one_must_be_named() -> None:
@@ -79,6 +82,7 @@ def test_runs_elsewhere_are_not_remembered() -> None:
     assert not (Path("checkpoints") / ".latest").exists()
 
 
+@pytest.mark.fault(48)
 def test_a_name_is_that_of_a_run() -> None:
     run = make_run("shakespeare")
     assert find_checkpoint("shakespeare") == run

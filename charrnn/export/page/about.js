@@ -1,7 +1,8 @@
 // The tab "About": what the model is, and its history as a chart.
 
 const SVG = "http://www.w3.org/2000/svg";
-const CHART = { width: 640, height: 260, left: 52, right: 92, top: 12, bottom: 34 };
+const CHART = { widest: 640, height: 260, left: 52, right: 92, top: 12, bottom: 34 };
+const MARGIN = 30; // beside the chart, on a narrow screen
 
 function drawing(name, attributes, text = "") {
   const made = document.createElementNS(SVG, name);
@@ -15,7 +16,8 @@ function chart(history) {
   const values = history.flatMap(([, ...losses]) => losses).filter((loss) => loss !== null);
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const [first, last] = [history[0][0], history[history.length - 1][0]];
-  const { width, height, left, right, top, bottom } = CHART;
+  const { widest, height, left, right, top, bottom } = CHART;
+  const width = Math.min(widest, document.documentElement.clientWidth - MARGIN);
   const x = (step) => left + ((step - first) / (last - first || 1)) * (width - left - right);
   const y = (loss) => top + ((high - loss) / (high - low || 1)) * (height - top - bottom);
   const label = `Loss in nats per character, steps ${first} to ${last}; numbers in the table below`;
