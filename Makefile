@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types check benchmark soak bundled clean
+.PHONY: help demo test coverage lint types check benchmark soak bundled clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z.\/]*:.*## / { printf "  make %-24s %s\n", $$1, $$2 }' Makefile
@@ -20,6 +20,9 @@ demo: $(INSTALLED) corpora/shakespeare.txt ## train on Shakespeare for two minut
 
 test: $(INSTALLED) ## run the tests
 	$(BIN)/python -m pytest
+
+coverage: $(INSTALLED) ## run the tests, and fail if they reach less of the code than setup.cfg asks
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
 lint: $(INSTALLED) ## check the code with ruff
 	$(BIN)/python -m ruff check

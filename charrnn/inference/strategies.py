@@ -34,6 +34,8 @@ Apply: TypeAlias = Callable[[Weights, Any, Ids], Weights]
 REPETITION_WINDOW = 64
 """A character counts as repeated if it is one of this many before it."""
 MAX_BEAM = 1024
+IMPOSSIBLE = 1e4
+"""Nats of an excluded character, in place of infinity: its probability, 0, times this is 0."""
 
 
 @dataclass(frozen=True)
@@ -124,11 +126,13 @@ def keep_typical_p(weights: Weights, p: float, recent: Ids) -> Weights:
     Typical is what is near the entropy: neither improbable nor too predictable. Meister et al.
     2023, "Locally Typical Sampling", equation 10.
     """
-    probabilities = normalise(weights)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        information = -np.log(probabilities)
-        terms = np.where(probabilities > 0, probabilities * information, 0)
-    distance = np.abs(information - terms.sum(-1, keepdims=True))
+    below = weights - weights.max(-1, keepdims=True)
+    probabilities = np.exp(below)
+    total = probabilities.sum(-1, keepdims=True)
+    probabilities /= total
+    information = np.minimum(np.log(total) - below, IMPOSSIBLE)
+    entropy = (probabilities * information).sum(-1, keepdims=True)
+    distance = np.abs(information - entropy)
     return _keep_first(weights, probabilities, distance, p)
 
 
@@ -142,11 +146,12 @@ def keep_most_probable(weights: Weights, wanted: bool, recent: Ids) -> Weights:
 def _keep_first(weights: Weights, probabilities: Weights, key: Weights, p: float) -> Weights:
     """Keep the fewest characters, by ascending `key`, whose probabilities add up to p or more."""
     order = np.argsort(key, axis=-1, kind="stable")
-    ordered = np.take_along_axis(probabilities, order, -1)
+    places = np.arange(len(order))[:, None], order  # faster than take_along_axis
+    ordered = probabilities[places]
     before = ordered.cumsum(-1) - ordered
-    dropped = np.empty_like(before, dtype=bool)
-    np.put_along_axis(dropped, order, (before >= p) & (before > 0), -1)
-    return np.where(dropped, -np.inf, weights)
+    kept = np.empty_like(weights)
+    kept[places] = np.where((before >= p) & (before > 0), -np.inf, weights[places])
+    return kept
 
 
 def normalise(weights: Weights) -> Weights:

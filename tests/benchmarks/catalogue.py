@@ -27,6 +27,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "sample": Benchmark("start-up of sample, n-gram models included", "startup", "sample"),
     "stream": Benchmark("one stream against nn.LSTM and nn.LSTMCell", "inference", "sampling"),
     "streams": Benchmark("many streams against one", "inference", "many_streams"),
+    "strategies": Benchmark("each decoding strategy against none", "inference", "strategies"),
     "mixture": Benchmark("mixture against the network alone", "inference", "mixture"),
     "scoring": Benchmark("many lines against one by one", "inference", "scoring"),
     "page": Benchmark("the exported page in Chromium", "web_page", "writing"),

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Mapping
 from functools import partial
 from itertools import product
+from types import MappingProxyType
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from charrnn.arrays import Array
+from charrnn.errors import Parameter
 from charrnn.inference.decoder import Decoder
 from charrnn.inference.sampling import generate
 from charrnn.inference.scoring import score_documents
+from charrnn.inference.strategies import Value
 from charrnn.models.interface import LanguageModel
 from charrnn.models.mixture import Mixture
 from charrnn.models.ngram import NgramModel
@@ -32,6 +36,20 @@ TOGETHER = 64
 FEW_LINES, MANY_LINES, TIMED_LINES = 1_000, 10_000, 500
 FLOOR_WIDTH = 1024
 STEPPED_LINES = 50
+VOCABULARY = 67
+STRATEGY_VALUES: Mapping[str, Value] = {
+    "forbid": "abc",
+    "only": "abcdefghijklmnop",
+    "repetition_penalty": 1.3,
+    "temperature": 0.8,
+    "top_k": 20,
+    "top_p": 0.9,
+    "min_p": 0.05,
+    "typical_p": 0.9,
+    "argmax": True,
+    "stop": ("never",),
+}
+"""Of every strategy but the search, something that has an effect."""
 FIRST = 5
 """Some character."""
 
@@ -121,12 +139,39 @@ def _read(weights: Array) -> None:
         weights.dot(weights[0])
 
 
-def generate_some(model: LanguageModel, texts: int) -> None:
+def generate_some(
+    model: LanguageModel, texts: int, decoding: Mapping[str, Value] = MappingProxyType({})
+) -> None:
     """STEPS characters of each of several texts, as `sample` does."""
     seeds = [(1, number) for number in range(texts)]
-    decoder = Decoder.of({}, lambda _: np.empty(0, np.int64), model.vocabulary_size)
+    decoder = Decoder.of(decoding, _ids, model.vocabulary_size)
     for _ in generate(model, np.empty(0, np.int64), decoder, seeds, STEPS):
         pass
+
+
+def _ids(text: str) -> Array:
+    """Some ids of a text."""
+    return np.frombuffer(text.encode("ascii"), np.uint8) % VOCABULARY
+
+
+def strategies() -> list[Row]:
+    """`sample` with each strategy against none; a search, which draws nothing, is left out."""
+    model = networks(DEFAULTS.hidden, VOCABULARY).model
+    plain = partial(generate_some, model, 1, {"temperature": 1.0})
+    rows = []
+    for name, value in STRATEGY_VALUES.items():
+        decoding = {"temperature": 1.0, name: value}
+        pair = paired(partial(generate_some, model, 1, decoding), plain, ROUNDS)
+        rows.append(
+            Row(
+                f"one stream, {Parameter(name).option}, hidden {DEFAULTS.hidden}",
+                micro(pair.measured / STEPS),
+                micro(pair.reference / STEPS),
+                pair.speed_up,
+                target=0.7,
+            )
+        )
+    return rows
 
 
 def many_streams() -> list[Row]:
