@@ -163,7 +163,8 @@ class TrainingDisplay:
             what = "character" if len(new) == 1 else "characters"
             parts.append(f"{len(new):,} new {what}: {' '.join(new[:MAX_SHOWN])}")
         if event.earlier_share is not None:
-            parts.append(f"n-grams of this text and {event.earlier_share:.0%} of the earlier one")
+            share = f" and {event.earlier_share:.0%} of the earlier one"
+            parts.append(f"n-grams of this text{share if event.earlier_share else ' alone'}")
         self._print("; ".join(parts))
 
     def _show_counting(self, event: CountingEvent) -> None:

@@ -104,7 +104,7 @@ def open_origin(name: str, reading: Reading, requested: Mapping[str, Any]) -> Or
 
     Raises:
         CheckpointError: it cannot be read.
-        SettingsError: it has no network, or an option contradicts it.
+        SettingsError: it has no network, it knows labels, or an option contradicts it.
     """
     path = find_checkpoint(name)
     checkpoint = load_checkpoint(path)

@@ -123,6 +123,12 @@ def test_what_is_not_possible_is_said(old: Path, charrnn: Command) -> None:
     assert "--hidden 9 contradicts --from" in one_line_error(charrnn(*start, "--hidden", "9"), 2)
     assert "--cell none contradicts" in one_line_error(charrnn(*start, "--cell", "none"), 2)
     assert "leave it out" in one_line_error(charrnn(*start, "--lines"), 2)
+    Path("new.tsv").write_text("a\tone\nb\ttwo\n" * 20)
+    labelled = ("train", "new.tsv", "--labelled", "--steps", "2")
+    message = "--from and labels do not go together; train the model from the beginning"
+    assert one_line_error(charrnn(*labelled, "--from", str(old)), 2) == message
+    assert train(*labelled[1:], *TINY) == 0
+    assert one_line_error(charrnn(*start[:2], "--from", "new", "--steps", "2"), 2) == message
     assert "there is no checkpoint nowhere" in one_line_error(
         charrnn("train", "new.txt", "--from", "nowhere", "--steps", "2")
     )
