@@ -11,9 +11,10 @@ Axes: B segments in a batch, T positions, D documents, S segments. Logarithms ar
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -103,7 +104,18 @@ class Scored:
     values: npt.NDArray[np.float32]
 
 
-def score_documents(model: LanguageModel, documents: Documents) -> list[Score]:
+class Stream(ABC):
+    """A model that changes with what it scores, and so reads strictly in order."""
+
+    @abstractmethod
+    def read(self, documents: Documents) -> Iterator[Scored]:
+        """Every prediction of every document, in order."""
+
+
+Scorer: TypeAlias = LanguageModel | Stream
+
+
+def score_documents(model: Scorer, documents: Documents) -> list[Score]:
     """The score of each document."""
     totals = np.zeros(len(documents.starts))
     unknown = np.zeros(len(documents.starts), np.int64)
@@ -117,7 +129,7 @@ def score_documents(model: LanguageModel, documents: Documents) -> list[Score]:
 
 
 def score_characters(
-    model: LanguageModel, documents: Documents
+    model: Scorer, documents: Documents
 ) -> list[npt.NDArray[np.float64]]:
     """The log-probability (nats) of each predicted id of each document: arrays (length,)."""
     values = [np.zeros(length) for length in documents.lengths]
@@ -130,14 +142,14 @@ def score_characters(
     return values
 
 
-def evaluate_documents(model: LanguageModel, documents: Documents) -> Score:
+def evaluate_documents(model: Scorer, documents: Documents) -> Score:
     """The score of all documents together."""
     (score,) = evaluate_collections(model, [documents])
     return score
 
 
 def evaluate_collections(
-    model: LanguageModel,
+    model: Scorer,
     collections: Iterable[Documents],
     on_progress: Callable[[int], None] | None = None,
 ) -> Iterator[Score]:
@@ -220,8 +232,11 @@ def most_probable(
     return found
 
 
-def score_spans(model: LanguageModel, documents: Documents) -> Iterator[Scored]:
-    """Every prediction of every document, in pieces, in no particular order."""
+def score_spans(model: Scorer, documents: Documents) -> Iterator[Scored]:
+    """Every prediction of every document, in pieces; in no particular order, but for a Stream."""
+    if isinstance(model, Stream):
+        yield from model.read(documents)
+        return
     state: State = None
     for window in windows(documents, model.vocabulary_size):
         state = window.enter(model, state)

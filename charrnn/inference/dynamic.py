@@ -1,0 +1,90 @@
+"""A network that learns from what it reads: dynamic evaluation, Krause et al. 2018 (1709.07432).
+
+After each segment of text, which it has predicted, the weights take a step down its gradient g:
+theta += pull (theta_0 - theta) - rate g / (RMS + eps). RMS is the root of the mean square that each
+weight's gradient has had so far; the pull leads back to the weights as trained.
+
+Needs torch, and is imported only to adapt. Axes: T positions, V vocabulary entries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn.functional import nll_loss
+
+from charrnn.arrays import Array, Floats
+from charrnn.models.architecture import Architecture
+from charrnn.models.interface import Tokens
+from charrnn.models.torch_rnn import Network
+
+EPSILON = 1e-4
+
+
+class DynamicNetwork:
+    """Predicts a segment of a text, then learns from it.
+
+    Args:
+        architecture, weights: of the network as trained; they are copied.
+        rate: of learning from a segment; the step of a weight whose gradient is as large as usual.
+        pull: the share of the way back to the weights as trained, for each segment.
+        segment: characters of a whole segment; a shorter one counts in proportion.
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        weights: Mapping[str, Array],
+        rate: float,
+        pull: float,
+        segment: int,
+    ) -> None:
+        self._network = Network(architecture).eval()
+        self._network.load_state_dict({name: torch.tensor(weights[name]) for name in weights})
+        self._parameters = list(self._network.parameters())
+        self._start = self._flat()
+        self._square = torch.zeros_like(self._start)
+        self._read = 0.0
+        self._rate, self._pull, self._segment = rate, pull, segment
+        self.begin()
+
+    def begin(self) -> None:
+        """A new text begins: the state is what it is before EOS, the weights stay."""
+        self._state = self._network.initial_state(1)
+
+    def predict(self, tokens: Tokens) -> Floats:
+        """Read `tokens` (T,) -> log-probabilities (T, V) in nats of what follows each."""
+        inputs = torch.as_tensor(tokens.astype("int64"))[None]
+        logits, state = self._network(inputs, self._state)
+        self._predicted = logits[0].log_softmax(-1)
+        self._state = tuple(part.detach() for part in state)
+        predicted: Floats = self._predicted.detach().numpy()
+        return predicted
+
+    def learn(self, targets: Tokens) -> None:
+        """Learn from what followed: `targets` (T,) of the tokens predicted last."""
+        loss = nll_loss(self._predicted, torch.as_tensor(targets.astype("int64")))
+        gradients = torch.autograd.grad(loss, self._parameters)
+        share = len(targets) / self._segment
+        gradient = torch.cat([each.reshape(-1) for each in gradients])
+        self._read += share
+        self._square.addcmul_(gradient, gradient, value=share)
+        rms = (self._square / self._read).sqrt_().add_(EPSILON)
+        with torch.no_grad():
+            step = self._start - self._flat()
+            step.mul_(self._pull * share).addcdiv_(gradient, rms, value=-self._rate * share)
+            self._add(step)
+
+    def _flat(self) -> Tensor:
+        return torch.cat([each.detach().reshape(-1) for each in self._parameters])
+
+    def _add(self, step: Tensor) -> None:
+        parts = step.split([each.numel() for each in self._parameters])
+        for parameter, part in zip(self._parameters, parts, strict=True):
+            parameter.add_(part.view_as(parameter))
+
+    def weights(self) -> dict[str, Floats]:
+        """The weights as they are now, by name: copies."""
+        return {name: each.numpy().copy() for name, each in self._network.state_dict().items()}
