@@ -25,6 +25,7 @@ from charrnn.inference.html import CharacterScores, model_card
 from charrnn.inference.restoring import Restorer
 from charrnn.inference.scoring import (
     Score,
+    Stream,
     most_probable,
     score_characters,
     score_documents,
@@ -48,11 +49,13 @@ class TrainedModel(CorpusMethods, Restorer):
         checkpoint: the contents of the file.
         path: of the file or run directory.
         model: computes the probabilities.
+        learner: the same, but learning from what it scores; None: it does not adapt.
     """
 
     checkpoint: Checkpoint
     path: Path
     model: LanguageModel
+    learner: Stream | None = None
 
     @classmethod
     def open(
@@ -176,7 +179,7 @@ class TrainedModel(CorpusMethods, Restorer):
         return self._writer().stream(request)
 
     def _writer(self) -> Writer:
-        return Writer(self.model, self.vocabulary)
+        return Writer(self.adapted_model, self.vocabulary)
 
     def _request(
         self,
@@ -212,7 +215,11 @@ class TrainedModel(CorpusMethods, Restorer):
         return self.checkpoint.lines if until_eos is None else until_eos
 
     def score(
-        self, texts: Sequence[str], eos: bool | None = None, label: str | None = None
+        self,
+        texts: Sequence[str],
+        eos: bool | None = None,
+        label: str | None = None,
+        adaptive: bool = False,
     ) -> list[Score]:
         """The log-probability of each text, read from its beginning.
 
@@ -222,12 +229,14 @@ class TrainedModel(CorpusMethods, Restorer):
             texts: any texts; characters outside the vocabulary count as UNK.
             eos: whether the text's end is predicted too; None: if the model was trained on lines.
             label: of all texts; None: of any label.
+            adaptive: learn from each character after it is scored; see `adapting`.
 
         Raises:
             TypeError: `texts` is a single text, not a list of texts.
             SettingsError: the model does not know the label.
         """
-        return score_documents(self.model, self._documents(texts_of(texts), eos, label))
+        scorer = (self.adapting() if adaptive else self).scorer
+        return score_documents(scorer, self._documents(texts_of(texts), eos, label))
 
     def classify(self, texts: Sequence[str], uniform: bool = False) -> list[Classification]:
         """The probability of each label for each text, by Bayes' rule.
@@ -250,7 +259,7 @@ class TrainedModel(CorpusMethods, Restorer):
     ) -> list[CharacterScores]:
         """The log-probability (nats) of every character of each text; arguments as in `score`."""
         given = texts_of(texts)
-        scores = score_characters(self.model, self._documents(given, eos, label))
+        scores = score_characters(self.scorer, self._documents(given, eos, label))
         return [
             CharacterScores((*text, *[""] * (len(values) - len(text))), tuple(values.tolist()))
             for text, values in zip(given, scores, strict=True)
@@ -263,7 +272,7 @@ class TrainedModel(CorpusMethods, Restorer):
 
         `eos`, `label`: as in `score`.
         """
-        (pairs,) = most_probable(self.model, self._documents([text], eos, label))
+        (pairs,) = most_probable(self.adapted_model, self._documents([text], eos, label))
         return [(self.vocabulary.character(index), value) for index, value in pairs]
 
     def _documents(

@@ -19,7 +19,7 @@ FILES = {
     **dict.fromkeys(("shakespeare.txt", "unseen.txt", "a.txt", "text.txt", "new.txt"), prose(300)),
     "names.tsv": labelled_lines(300),
     "names.txt": "".join(f"{name}\n" for name in names(300)),
-    "sentences.txt": prose(3),
+    **dict.fromkeys(("sentences.txt", "letters.txt"), prose(3)),
     "my.toml": "[train]\nbatch = 16\n",
 }
 """What examples may name -> its text."""

@@ -36,7 +36,7 @@ ONLY_IN = {  # library -> the modules that may import it at all
     "rich": ("cli.progress", "cli.confusion", "cli.heat_map", "cli.bar"),
     "torch": (
         *("models.torch_rnn", "models.torch_reader", "models.loading"),
-        *("inference.gradient_reach", "training"),
+        *("inference.gradient_reach", "inference.dynamic", "training"),
     ),
     "click": ("cli",),
     "safetensors": ("storage.tensor_file",),

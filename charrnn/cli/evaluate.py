@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from charrnn.cli.adapting import Adaptation, adaptive_options
 from charrnn.cli.bar import DelayedBar
 from charrnn.cli.command import Command, PathName
 from charrnn.cli.options import (
@@ -50,6 +51,7 @@ COLUMNS = (
 @encoding_options
 @device_option
 @ngram_option
+@adaptive_options
 @json_option
 def command(
     corpora: tuple[str, ...],
@@ -58,6 +60,9 @@ def command(
     errors: str,
     device: str,
     no_ngram: bool,
+    adaptive: bool,
+    adaptive_rate: float | None,
+    save: str | None,
     as_json: bool,
 ) -> None:
     """Measure trained models on CORPUS: files, directories of *.txt, or - for stdin.
@@ -65,11 +70,14 @@ def command(
     The text is read as in training: lines as documents if a model was trained with --lines. There
     is a row for each CORPUS and a total; with several -c, for each model. Of a reader there is also
     the pseudo-log-likelihood a character, each given all others.
+
+    With --adaptive each model learns from what it reads, all CORPUS in order as one stream.
     """
     from charrnn.inference.scoring import Score
 
+    adaptation = Adaptation(adaptive, adaptive_rate, save, device, len(checkpoint))
     output = Output()
-    models = open_models(checkpoint, device, no_ngram)
+    models = adaptation.begin(open_models(checkpoint, device, no_ngram))
     names = short_names([model.path for model in models])
     readers = any(model.reader is not None for model in models)
     table = None if as_json else Table(output, _columns(names, readers), numbers=".10g")
@@ -90,6 +98,7 @@ def command(
                 figures = *score.figures().values(), *([_nats(pseudo)] if readers else [])
                 table.row(*which, *figures, share, _speed(score, share), label)
     _compare(names, totals)
+    adaptation.finish(models)
 
 
 def _columns(names: Sequence[str], readers: bool) -> tuple[Column, ...]:
@@ -131,7 +140,7 @@ def _record(
     """The total, and each corpus if there are several."""
     record = total.figures() | _pseudo(_pseudo_total(found)) | {
         "seconds": seconds, "characters_per_second": _speed(total, seconds),
-        CHECKPOINT: str(model.path),
+        CHECKPOINT: str(model.path), **({"adaptive": True} if model.learner else {}),
     }
     if len(found) == 1:
         return record

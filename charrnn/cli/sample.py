@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from charrnn.cli.adapting import ADAPTIVE_OPTIONS, Adaptation, adaptive_options
 from charrnn.cli.choice import Choice, choice_options
 from charrnn.cli.command import Command, PathName
 from charrnn.cli.decoding import STRATEGY_OPTIONS, strategy_options
@@ -42,6 +43,7 @@ GROUPS = {
     "What to write": (
         *("checkpoint", "label", "prime", "prime-file", "length", "until-eos", "num", "seed"),
     ),
+    "Learning from the prime": ADAPTIVE_OPTIONS,
     "Decoding strategies, in their order": STRATEGY_OPTIONS,
     "Which texts": (
         *("unseen", "unique", "match", "reject", "tries", "sort", "novelty"),
@@ -96,6 +98,7 @@ GROUPS = {
     is_flag=True,
     help="Type beginnings and watch the model go on; :help lists what else can be typed.",
 )
+@adaptive_options
 @device_option
 @ngram_option
 @strict_option
@@ -112,6 +115,9 @@ def command(
     interactive: bool,
     device: str,
     no_ngram: bool,
+    adaptive: bool,
+    adaptive_rate: float | None,
+    save: str | None,
     strict: bool,
     raw: bool,
     temperature: tuple[float, ...],
@@ -126,6 +132,8 @@ def command(
     then the shape of the distribution, then the choice, then where to stop.
 
     With --unseen, --unique, --match and --reject texts are drawn until --num are found.
+
+    With --adaptive the model first learns the manner of the prime, then writes on.
     """
     choice, layout = Choice.taken_from(options), Layout.taken_from(options)
     choice.check()
@@ -133,12 +141,15 @@ def command(
     decodings = [check_decoding({**options, "temperature": each}) for each in temperature]
     if interactive:
         _refuse_with_interactive(layout, choice, max(len(decodings), len(label)), num)
+    adaptation = Adaptation(adaptive, adaptive_rate, save, device)
     output = Output(raw)
     model = open_model(checkpoint, device, no_ngram)
     for each in label:
         model.require_label(each)
     prime = _read_prime(prime, prime_file)
     check_characters(model, prime, strict)
+    if adaptive:
+        model = _adapt(model, adaptation, prime)
     _warn_of_useless_stops(model, decodings[0]["stop"])
     if length is None and not until_eos:
         length = DEFAULT_LENGTH
@@ -159,6 +170,17 @@ def command(
         labels: list[dict[str, Any]] = [{"label": each} for each in label] or [{}]
         settings = [{**each, **decoding} for each in labels for decoding in decodings]
         _write(model, output, layout, choice, num, given, settings)
+
+
+def _adapt(model: TrainedModel, adaptation: Adaptation, prime: str) -> TrainedModel:
+    """`model` after it has learnt from `prime`."""
+    if not prime:
+        raise SettingsError("--adaptive learns from the prime; give --prime-file FILE or --prime")
+    models = adaptation.begin([model])
+    score = models[0].score([prime], eos=False)[0]
+    note(f"learnt from {score.characters:,} characters: {score.nats_per_character:.3f} nats each")
+    adaptation.finish(models)
+    return models[0]
 
 
 def _write(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from charrnn.cli.adapting import Adaptation, adaptive_options
 from charrnn.cli.command import Command, PathName
 from charrnn.cli.given_texts import (
     are_awaited,
@@ -63,6 +64,7 @@ from charrnn.errors import SettingsError
 @encoding_options
 @device_option
 @ngram_option
+@adaptive_options
 @strict_option
 @json_option
 def command(
@@ -78,19 +80,23 @@ def command(
     errors: str,
     device: str,
     no_ngram: bool,
+    adaptive: bool,
+    adaptive_rate: float | None,
+    save: str | None,
     strict: bool,
     as_json: bool,
 ) -> None:
     """Compute how probable each TEXT is; - reads one text a line from stdin.
 
     Logarithms are natural (nats); bits and perplexity are per character. Empty texts are skipped.
-    With several -c, each model scores each text.
+    With several -c, each model scores each text. With --adaptive, it then learns from it.
     """
     require_texts(texts, file)
     if as_json and as_csv:
         raise SettingsError("--json and --csv contradict each other; give one")
+    adaptation = Adaptation(adaptive, adaptive_rate, save, device, len(checkpoint))
     output = Output()
-    models = open_models(checkpoint, device, no_ngram)
+    models = adaptation.begin(open_models(checkpoint, device, no_ngram))
     if label is not None:
         for model in models:
             model.require_label(label)
@@ -121,3 +127,4 @@ def command(
             "UNK stands for every character that a model does not know: with unknown characters, "
             "figures of models with different vocabularies do not compare"
         )
+    adaptation.finish(models)

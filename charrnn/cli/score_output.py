@@ -111,10 +111,15 @@ class Reporter:
         """The scores of `texts`, given by their numbers."""
         given = list(texts.values())
         how = self.asked.eos, self.asked.label
-        scores = [model.score(given, *how) for model in self.models]
         characters: list[list[CharacterScores]] = []
         if self.asked.per_character:
             characters = [model.score_characters(given, *how) for model in self.models]
+            scores = [
+                [_total(model, each) for each in found]
+                for model, found in zip(self.models, characters, strict=True)
+            ]
+        else:
+            scores = [model.score(given, *how) for model in self.models]
         return [
             Scored(
                 number,
@@ -182,6 +187,14 @@ class CharacterReporter(Reporter):
         ]
 
 
+def _total(model: TrainedModel, scores: CharacterScores) -> Score:
+    """The score of a text, from those of its characters: an adaptive model reads a text once."""
+    from charrnn.inference.scoring import Score
+
+    values = scores.log_probabilities
+    return Score(sum(values), len(values), sum(_unknown(model, scores)))
+
+
 def _unknown(model: TrainedModel, scores: CharacterScores) -> list[bool]:
     """Whether each character is one that the model does not know."""
     unknown = set(model.vocabulary.unknown("".join(scores.characters)))
@@ -210,6 +223,8 @@ class HeatMaps(Reporter):
                 if len(self.models) > 1:
                     self.output.line(f"{name}:")
                 print_heat_map(characters.characters, characters.log_probabilities, console)
+                if model.learner:  # it has learnt the text by now, and would expect it
+                    continue
                 for line in surprises(model, each.text, characters, label=self.asked.label):
                     self.output.line(line)
 
@@ -228,6 +243,8 @@ class Records(Reporter):
                 record: dict[str, Any] = {"text": each.text, **label, **score.figures()}
                 if each.characters:
                     record["per_character"] = _character_records(each.characters[index])
+                if model.learner:
+                    record["adaptive"] = True
                 self.output.record({**record, CHECKPOINT: str(model.path)})
 
 

@@ -110,7 +110,7 @@ class AdaptedModel:
         ends = list(state[1])
         for row, at in np.ndindex(*tokens.shape):
             token = int(tokens[row, at])
-            if self._online is not None:
+            if self._online is not None and token < self._size:  # not a label
                 ends[row] = self._online.follow(ends[row], token)
             blend = self.blend(trained[row, at], int(matched[row, at]), ends[row], token)
             found[row, at] = blend.mixed

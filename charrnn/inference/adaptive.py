@@ -88,7 +88,7 @@ class AdaptiveModel(Stream):
         exponents = self._parts.exponents
         self._mixture = OnlineMixture(
             exponents.shape[1] + (self._online is not None),
-            (len(exponents), ORDER + 1, model.vocabulary_size),
+            (len(exponents), ORDER + 1, model.vocabulary_size + len(checkpoint.labels or ())),
             rates.mixture,
         )
         if self._online:
@@ -115,12 +115,12 @@ class AdaptiveModel(Stream):
         read: list[tuple[int, Integers, Floats]] = []
         spans = zip(documents.starts.tolist(), documents.lengths.tolist(), strict=True)
         for number, (start, length) in enumerate(spans):
-            self._begin()
+            self._begin(after_label=documents.labels is not None)
             for at in range(start, start + length, SEGMENT):
                 positions = np.arange(at, min(at + SEGMENT, start + length))
                 tokens = documents.ids[positions - 1].astype(np.int64)
                 if at == start:
-                    tokens[0] = EOS
+                    tokens[0] = EOS if documents.labels is None else documents.labels[number]
                 values = self._learn(tokens, documents.ids[positions].astype(np.int64))
                 read.append((number, positions, values))
                 if len(read) == SEGMENTS_AT_ONCE:
@@ -138,26 +138,34 @@ class AdaptiveModel(Stream):
             parts, self._online, self._mixture, self._static.vocabulary_size
         )
 
-    def checkpoint(self) -> Checkpoint:
-        """The checkpoint with the weights that the network has now; all else as it was."""
+    def updated(self, checkpoint: Checkpoint) -> Checkpoint:
+        """`checkpoint` with the weights that the network has now, in float32; all else as it is."""
         if self._network is None:
-            return self._checkpoint
-        return replace(self._checkpoint, weights=self._network.weights())
+            return checkpoint
+        weights = {**checkpoint.weights, **self._network.weights()}
+        return replace(checkpoint, weights=weights, half=False)
 
-    def _begin(self) -> None:
-        """A new text begins: what was learnt stays, what it is to go on from does not."""
+    def _begin(self, after_label: bool) -> None:
+        """A new text begins, with EOS, which the caller reads unless a label comes first."""
         if self._network is not None:
             self._network.begin()
         if self._online is not None:
             self._online.begin()
         self._state = self._parts.initial_state(1)
+        if after_label:
+            self._predict(np.array([EOS]))
+
+    def _predict(self, tokens: Tokens) -> tuple[Floats, Integers]:
+        """Read `tokens` (T,) -> what the trained models predict (T, M', V), known lengths (T,)."""
+        network = None if self._network is None else self._network.predict(tokens)[None]
+        trained, matched, self._state = self._parts.read(tokens[None], self._state, network)
+        return trained[0], matched[0]
 
     def _learn(self, tokens: Tokens, targets: Tokens) -> Floats:
         """Read `tokens` (T,) -> log-probability (T,) of `targets` (T,); then learn from those."""
-        network = None if self._network is None else self._network.predict(tokens)[None]
-        trained, matched, self._state = self._parts.read(tokens[None], self._state, network)
+        trained, matched = self._predict(tokens)
         values = np.empty(len(tokens), np.float32)
-        rows = zip(tokens.tolist(), targets.tolist(), trained[0], matched[0].tolist(), strict=True)
+        rows = zip(tokens.tolist(), targets.tolist(), trained, matched.tolist(), strict=True)
         for at, (token, target, predictions, length) in enumerate(rows):
             contexts = [ROOT] if self._online is None else self._online.contexts
             blend = self._now.blend(predictions, length, contexts, token)

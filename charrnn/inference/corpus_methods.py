@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from charrnn.inference.adapting import Adapter
 from charrnn.inference.arguments import list_of
 from charrnn.inference.scoring import Score, evaluate_documents
 from charrnn.models.checkpoint import Checkpoint
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False)
-class CorpusMethods:
+class CorpusMethods(Adapter):
     """Methods of a model that read corpora.
 
     Attributes:
@@ -38,7 +39,11 @@ class CorpusMethods:
     model: LanguageModel
 
     def evaluate(
-        self, corpora: Sequence[str | Path], encoding: str = "utf-8", errors: str = "strict"
+        self,
+        corpora: Sequence[str | Path],
+        encoding: str = "utf-8",
+        errors: str = "strict",
+        adaptive: bool = False,
     ) -> Score:
         """The log-probability of whole corpora together, read as in training.
 
@@ -46,6 +51,7 @@ class CorpusMethods:
             corpora: files, directories or "-" for standard input.
             encoding: of the files.
             errors: "strict" refuses bytes that are not text; "replace" reads U+FFFD for them.
+            adaptive: learn from each character after it is scored; see `adapting`.
 
         Raises:
             CorpusError: one cannot be read, or the encoding is unknown.
@@ -59,7 +65,8 @@ class CorpusMethods:
             vocabulary=self.checkpoint.vocabulary,
             labels=self.checkpoint.labels,
         )
-        return Score.total([evaluate_documents(self.model, part) for part in corpus.parts()])
+        scorer = (self.adapting() if adaptive else self).scorer
+        return Score.total([evaluate_documents(scorer, part) for part in corpus.parts()])
 
     def evaluate_each(
         self,
@@ -75,7 +82,7 @@ class CorpusMethods:
         names = [str(name) for name in list_of("files", (str, Path), corpora)]
         reading = self.checkpoint.reading(encoding, errors)
         from charrnn.inference.evaluation import evaluate_corpora
-        return evaluate_corpora(self.model, self.checkpoint, names, reading, on_progress)
+        return evaluate_corpora(self.scorer, self.checkpoint, names, reading, on_progress)
 
     def inspect(self, corpora: Sequence[str | Path], **options: Any) -> Memory:
         """How much of a text the network remembers; options: see `inspect_corpora`."""

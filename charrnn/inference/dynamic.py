@@ -41,8 +41,10 @@ class DynamicNetwork:
         pull: float,
         segment: int,
     ) -> None:
-        self._network = Network(architecture).eval()
-        self._network.load_state_dict({name: torch.tensor(weights[name]) for name in weights})
+        forward = architecture.forward_part
+        self._network = Network(forward).eval()
+        own = {name: torch.tensor(weights[name]) for name in forward.shapes()}
+        self._network.load_state_dict(own)
         self._parameters = list(self._network.parameters())
         self._start = self._flat()
         self._square = torch.zeros_like(self._start)

@@ -12,9 +12,8 @@ import numpy as np
 
 from charrnn.errors import CorpusError, Parameter, VocabularyError
 from charrnn.inference.pseudo import pseudo_scores
-from charrnn.inference.scoring import Score, evaluate_collections
+from charrnn.inference.scoring import Score, Scorer, evaluate_collections
 from charrnn.models.checkpoint import Checkpoint
-from charrnn.models.interface import LanguageModel
 from charrnn.models.loading import load_reader
 from charrnn.text.corpus import Corpus, find_encoded, load_corpus
 from charrnn.text.documents import Documents, Ids
@@ -45,7 +44,7 @@ class Evaluation:
 
 
 def evaluate_corpora(
-    model: LanguageModel,
+    model: Scorer,
     checkpoint: Checkpoint,
     names: Sequence[str],
     reading: Reading,
@@ -88,7 +87,7 @@ def _pseudo_scores(
 
 
 def _scores(
-    model: LanguageModel,
+    model: Scorer,
     corpora: Sequence[Corpus],
     on_progress: Callable[[int, int], None] | None,
 ) -> list[Score]:

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from charrnn.arrays import Integers
 from charrnn.inference.html import table
+from charrnn.models.checkpoint import Checkpoint
 from charrnn.models.interface import LanguageModel, State
 from charrnn.platform import release_pages
 from charrnn.text.documents import Documents, Ids
@@ -109,7 +110,15 @@ class Stream(ABC):
 
     @abstractmethod
     def read(self, documents: Documents) -> Iterator[Scored]:
-        """Every prediction of every document, in order."""
+        """Every prediction of every document, in order; learns from each after it is made."""
+
+    @abstractmethod
+    def frozen(self) -> LanguageModel:
+        """The model as it is now, which learns nothing; for use until this one reads on."""
+
+    @abstractmethod
+    def updated(self, checkpoint: Checkpoint) -> Checkpoint:
+        """`checkpoint`, which all this began with, with what a checkpoint can hold of the rest."""
 
 
 Scorer: TypeAlias = LanguageModel | Stream
