@@ -71,6 +71,9 @@ def _reached(checkpoint: Checkpoint) -> str:
     ]
     if isinstance(accuracy := training.get("accuracy"), float):
         alone.append(f"recognises the label of {accuracy:.1%} of the held-out lines")
+    before = training.get("before_nats_per_character")
+    if _is_float(before):
+        alone.append(f"the model that it started from {before:.4f}")
     return "\n".join([*lines, *([", ".join(alone)] if alone else []), *reader])
 
 

@@ -13,6 +13,8 @@ import pytest
 
 import charrnn
 from charrnn.cli import main as cli
+from charrnn.cli.card import card
+from charrnn.models.checkpoint import load_checkpoint
 from charrnn.training import clock
 from charrnn.training.state import load_run
 from tests.conftest import Command
@@ -68,6 +70,9 @@ def test_a_run_starts_from_another_model(old: Path, charrnn: Command) -> None:
     known = charrnn("info", "new", "--json").records[0]
     assert "ö" in known["characters_known"]
     assert known["training"]["before_nats_per_character"] == origin["nats_per_character"]
+    screen = card(Path("checkpoints/new"), load_checkpoint(Path("checkpoints/new")), 80)
+    before = f"the model that it started from {origin['nats_per_character']:.4f}"
+    assert before in " ".join(" ".join(screen).split())
     shown = charrnn("train", *options, "-o", "again").err
     assert f"starting from {old}; " in shown
     assert "1 new character: ö; n-grams of this text and" in shown
