@@ -28,8 +28,9 @@ LONG_MAX_NGRAMS = 8_000_000
 """Of a longer text; about 110 MB on disk, which `sample` opens in a quarter of a second."""
 COUNTING_SHARE = 0.35
 """Share of the budget for counting a longer text,"""
-FINISHING_SHARE = 0.25
-"""of which this much is for joining and pruning after the last characters are counted."""
+FINISHING_SHARE = 0.4
+"""of which this much is for what follows the counting: both models are joined, pruned and made into
+tables, and what is beside the held-out part is counted."""
 
 
 @dataclass(frozen=True)
