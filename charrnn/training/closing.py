@@ -11,11 +11,11 @@ from charrnn.models.interface import LanguageModel
 from charrnn.models.mixture import Exponents, Mixture
 from charrnn.models.ngram import NgramModel
 from charrnn.text.documents import Documents
-from charrnn.training.data import TrainingData
+from charrnn.training.data import MAX_CLASSIFIED, TrainingData
 from charrnn.training.figures import Figures
 from charrnn.training.mixing import Fit, fit_mixture
 
-MAX_PREDICTIONS = 1 << 20
+MAX_PREDICTIONS = MAX_CLASSIFIED
 """Held-out lines are classified until so many characters are predicted: some seconds."""
 
 

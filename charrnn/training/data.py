@@ -42,6 +42,8 @@ MAX_VALIDATION = 0.1
 MAX_VALIDATION_CHARACTERS = 200_000
 """By default DEFAULTS.validation of the text is held out, but at least VALIDATION_CHARACTERS
 (though not more than MAX_VALIDATION of a short text) and at most MAX_VALIDATION_CHARACTERS."""
+MAX_CLASSIFIED = 1 << 18
+"""Characters that are predicted, at most, to classify held-out lines."""
 MIN_CHARACTERS = 16
 """A shorter training text is refused: it is too little to learn from."""
 
@@ -125,6 +127,11 @@ class TrainingData:
     def ids(self) -> int:
         """The number of different ids: characters and labels."""
         return len(self.corpus.vocabulary) + self.label_count
+
+    @property
+    def times_classified(self) -> float:
+        """How often the held-out text is read at the end to classify its lines."""
+        return min(self.label_count, MAX_CLASSIFIED / max(1, self.validation.characters))
 
     def ngram_text(self) -> Ids:
         """The ids whose n-grams are counted: some lines have no label, as in `batches`."""

@@ -120,7 +120,7 @@ def _forecast(
     settings, corpus = plan.settings, data.corpus
     step, validation = plan.step or 0.0, plan.validation or 0.0
     validations = -(-settings.steps // settings.validate_every)
-    closing = closing_seconds(settings, validation)
+    closing = closing_seconds(settings, validation, data.times_classified)
     seconds = {
         **before,
         "training": settings.steps * step,

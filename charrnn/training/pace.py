@@ -37,11 +37,19 @@ class Pace:
         clock: of the run.
         emit: receives warnings.
         most_steps: the number of steps is not raised above it.
+        classified: see `plan.Text`.
     """
 
     def __init__(
-        self, seconds: float, trainer: Trainer, clock: Clock, emit: OnEvent, most_steps: int
+        self,
+        seconds: float,
+        trainer: Trainer,
+        clock: Clock,
+        emit: OnEvent,
+        most_steps: int,
+        classified: float = 0.0,
     ) -> None:
+        self._classified = classified
         settings = trainer.settings
         self._most_steps = max(most_steps, trainer.schedule.total)
         self._seconds = seconds
@@ -59,7 +67,8 @@ class Pace:
     @property
     def _available(self) -> float:
         """Seconds of the whole run until its last step."""
-        return self._seconds - closing_seconds(self._trainer.settings, self._validation)
+        settings = self._trainer.settings
+        return self._seconds - closing_seconds(settings, self._validation, self._classified)
 
     def add_validation(self, seconds: float) -> None:
         """Record that a validation, with sample and saving, took `seconds`."""

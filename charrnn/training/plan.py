@@ -82,6 +82,7 @@ class Text:
         held_out: the fraction that is held out.
         min_count: how often a character has to occur to be in the vocabulary.
         per_epoch: how many batches read it once, given the settings.
+        classified: how often the held-out text is read at the end to classify its lines.
     """
 
     characters: int
@@ -89,6 +90,7 @@ class Text:
     held_out: float
     min_count: int
     per_epoch: Callable[[Settings], float]
+    classified: float = 0.0
 
     @classmethod
     def of(cls, data: TrainingData) -> Text:
@@ -99,6 +101,7 @@ class Text:
             data.held_out,
             data.corpus.min_count,
             lambda settings: data.batches(settings).per_epoch,
+            data.times_classified,
         )
 
 
@@ -159,7 +162,7 @@ def plan_run(
     seconds = budget.minutes * 60
     settings, step = _sized(settings, requested, text, machine, seconds)
     validation = machine.validation(settings)
-    left = seconds - elapsed() - closing_seconds(settings, validation)
+    left = seconds - elapsed() - closing_seconds(settings, validation, text.classified)
     validations = _validations(seconds, left, validation)
     possible = int((left - validations * validation) / step)
     steps = max(1, min(possible, _most_steps(settings, text)))
@@ -205,10 +208,13 @@ def _most_steps(settings: Settings, text: Text) -> int:
     return math.ceil(most_epochs(text.characters, text.vocabulary) * text.per_epoch(settings))
 
 
-def closing_seconds(settings: Settings, validation: float) -> float:
-    """Seconds needed after the last step, where a validation takes `validation` of them."""
+def closing_seconds(settings: Settings, validation: float, classified: float = 0.0) -> float:
+    """Seconds needed after the last step, where a validation takes `validation` of them.
+
+    `classified`: see Text.
+    """
     mixing = MIXING_SECONDS + MIXING_VALIDATIONS * validation if settings.ngram_order else 0.0
-    return CLOSING_SECONDS + mixing
+    return CLOSING_SECONDS + mixing + classified * validation
 
 
 def describe(settings: Settings, reading: Reading) -> str:

@@ -128,7 +128,8 @@ class _Session:
             most = self._record.base_step + most_steps(self._settings, self._data)
             self._gives_time_back = self._settings.steps >= most
             seconds = self._record.base_seconds + minutes * 60
-            self._pace = Pace(seconds, self._trainer, self._clock, self._emit, most)
+            pace = seconds, self._trainer, self._clock, self._emit, most
+            self._pace = Pace(*pace, self._data.times_classified)
 
     @property
     def _settings(self) -> Settings:
@@ -305,14 +306,13 @@ class _Session:
         """Mix the best network with the n-gram model; see which labels it recognises."""
         if self._counted is None and not self._data.label_count:
             return Closing(None, None)
-        ngram = self._counted.fitted if self._counted else None
-        architecture = self._trainer.network.architecture
+        counted, architecture = self._counted, self._trainer.network.architecture
         network = TorchRNN.from_weights(architecture, dict(weights), self._device)
         self._stop.at_once = True  # takes seconds and can be repeated
         try:
             self._stop.check()
             with one_thread():  # the last bits depend on the number of threads
-                return measure(network, ngram, self._data)
+                return measure(network, counted.fitted if counted else None, self._data)
         finally:
             self._stop.at_once = False
 
