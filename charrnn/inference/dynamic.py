@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor
 from torch.nn.functional import nll_loss
+from torch.nn.utils import parameters_to_vector
 
 from charrnn.arrays import Array, Floats
 from charrnn.models.architecture import Architecture
@@ -45,9 +45,11 @@ class DynamicNetwork:
         self._network = Network(forward).eval()
         own = {name: torch.tensor(weights[name]) for name in forward.shapes()}
         self._network.load_state_dict(own)
-        self._parameters = list(self._network.parameters())
-        self._start = self._flat()
+        self._weights = parameters_to_vector(self._network.parameters()).detach()
+        self._start = self._weights.clone()
+        self._gradient = torch.zeros_like(self._start)
         self._square = torch.zeros_like(self._start)
+        self._share_memory()
         self._read = 0.0
         self._rate, self._pull, self._segment = rate, pull, segment
         self.begin()
@@ -67,25 +69,23 @@ class DynamicNetwork:
 
     def learn(self, targets: Tokens) -> None:
         """Learn from what followed: `targets` (T,) of the tokens predicted last."""
-        loss = nll_loss(self._predicted, torch.as_tensor(targets.astype("int64")))
-        gradients = torch.autograd.grad(loss, self._parameters)
+        self._gradient.zero_()
+        nll_loss(self._predicted, torch.as_tensor(targets.astype("int64"))).backward()
         share = len(targets) / self._segment
-        gradient = torch.cat([each.reshape(-1) for each in gradients])
         self._read += share
-        self._square.addcmul_(gradient, gradient, value=share)
-        rms = (self._square / self._read).sqrt_().add_(EPSILON)
-        with torch.no_grad():
-            step = self._start - self._flat()
-            step.mul_(self._pull * share).addcdiv_(gradient, rms, value=-self._rate * share)
-            self._add(step)
+        self._square.addcmul_(self._gradient, self._gradient, value=share)
+        rms = torch.div(self._square, self._read).sqrt_().add_(EPSILON)
+        self._weights.lerp_(self._start, min(1.0, self._pull * share))
+        self._weights.addcdiv_(self._gradient, rms, value=-self._rate * share)
 
-    def _flat(self) -> Tensor:
-        return torch.cat([each.detach().reshape(-1) for each in self._parameters])
-
-    def _add(self, step: Tensor) -> None:
-        parts = step.split([each.numel() for each in self._parameters])
-        for parameter, part in zip(self._parameters, parts, strict=True):
-            parameter.add_(part.view_as(parameter))
+    def _share_memory(self) -> None:
+        """Lay all weights, and all gradients, out as one vector: one pass for each operation."""
+        at = 0
+        for parameter in self._network.parameters():
+            end = at + parameter.numel()
+            parameter.data = self._weights[at:end].view_as(parameter)
+            parameter.grad = self._gradient[at:end].view_as(parameter)
+            at = end
 
     def weights(self) -> dict[str, Floats]:
         """The weights as they are now, by name: copies."""

@@ -147,3 +147,18 @@ def test_a_file_that_cannot_be_written(charrnn: Command, prose_c: tuple[str, Pat
     result = charrnn("score", *prose_c, "a", "--adaptive", "--save", target)
     assert target in result.err.splitlines()[-1]
     assert result.status == 1
+
+
+def test_a_label_is_read_and_never_learnt_as_a_character(
+    charrnn: Command, labelled_model: Trained
+) -> None:
+    label = labelled_model.text.split("\t")[0]
+    options = ("score", "-c", labelled_model.run, "--label", label, "--json")
+    texts = ["Zu", "Kadu", "Zu"]
+    static = charrnn(*options, *texts).records
+    still = charrnn(*options, "--adaptive", "--adaptive-rate", "0", *texts).records
+    found = charrnn(*options, "--adaptive", *texts).records
+    assert [each["log_probability"] for each in still] == [
+        each["log_probability"] for each in static
+    ]
+    assert found[2]["log_probability"] > found[0]["log_probability"]
