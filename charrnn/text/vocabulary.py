@@ -24,6 +24,8 @@ MAX_CHARACTERS = 65_534
 """With UNK and EOS an id fits 16 bits, and the output layer stays small enough."""
 LARGE_VOCABULARY, ENOUGH_RARE = 500, 30
 """A text of so many distinct characters, of which so many occur once, can teach what UNK is."""
+MOST_RARE = 0.1
+"""The largest share of a text that is made UNK unasked."""
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 CodePoints: TypeAlias = "npt.NDArray[np.uint32]"
@@ -143,11 +145,13 @@ def find_code_points(blocks: Iterable[npt.NDArray[Any]]) -> npt.NDArray[np.int64
 def choose_min_count(counts: npt.NDArray[np.int64]) -> int:
     """How often a character has to occur not to be UNK, given counts by code point.
 
-    2 for a large vocabulary, if UNK then occurs often enough to be learned; else 1. A model of a
-    text without UNK gives the first unknown character that it meets hardly any probability.
+    2 for a large vocabulary, if UNK then occurs often enough to be learned and is no large part of
+    the text; else 1. A model of a text without UNK gives the first unknown character that it meets
+    hardly any probability.
     """
+    rare = np.count_nonzero(counts == 1)
     large = np.count_nonzero(counts) >= LARGE_VOCABULARY
-    return 2 if large and np.count_nonzero(counts == 1) >= ENOUGH_RARE else 1
+    return 2 if large and ENOUGH_RARE <= rare <= MOST_RARE * counts.sum() else 1
 
 
 def vocabulary_of_counts(counts: npt.NDArray[np.int64], min_count: int) -> Vocabulary:

@@ -123,7 +123,8 @@ def test_min_count_drops_rarer_characters(min_count: int, expected: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("often", "once", "expected"), [(470, 30, 2), (469, 30, 1), (471, 29, 1), (0, 500, 2)]
+    ("often", "once", "expected"),
+    [(470, 30, 2), (469, 30, 1), (471, 29, 1), (450, 100, 2), (450, 101, 1)],
 )
 def test_unk_is_trained_if_a_large_vocabulary_has_enough_rare_characters(
     often: int, once: int, expected: int

@@ -307,7 +307,7 @@ def test_an_ngram_model_that_does_not_help_is_left_out_with_a_warning(
         fit = fit_mixture(network, ngram, documents)
         return replace(fit, cross_validated=fit.network + 0.01)
 
-    monkeypatch.setattr("charrnn.training.session.fit_mixture", useless)
+    monkeypatch.setattr("charrnn.training.closing.fit_mixture", useless)
     result = train(charrnn)
     assert "the n-gram model does not help on the held-out text: left out" in result.err
     assert load_checkpoint(Path("run")).ngram is None
