@@ -127,7 +127,7 @@ class AdaptedModel:
         """
         if self._online is not None:
             trained = np.concatenate([trained, self._online.predict(contexts)[None]])
-        places = (matched, len(contexts) - 1, token)
+        places = (matched, len(contexts) - 1, token, int(trained[0].argmax()))
         return self._mixture.mix(trained, self._parts.exponents[matched], places)
 
     def score(

@@ -86,9 +86,10 @@ class AdaptiveModel(Stream):
         self._network = self._learning_network()
         self._online = OnlineNgram(model.vocabulary_size) if self._parts.ngram else None
         exponents = self._parts.exponents
+        size = model.vocabulary_size
         self._mixture = OnlineMixture(
             exponents.shape[1] + (self._online is not None),
-            (len(exponents), ORDER + 1, model.vocabulary_size + len(checkpoint.labels or ())),
+            (len(exponents), ORDER + 1, size + len(checkpoint.labels or ()), size),
             rates.mixture,
         )
         if self._online:

@@ -3,8 +3,9 @@
 The mixture is log-linear, as `models/mixture.py` has it: p(c) is proportional to the product of
 p_i(c) ** w_i. After each character x, w_i += rate (log p_i(x) - E[log p_i]), the gradient of
 log p(x), where E is the expectation under p. The weights are sums: those that the mixture was made
-with, and a set of learnt ones for each thing known of a place, such as the character before it
-(context mixing with selected weight sets, as in paq: Mahoney 2005).
+with, and a set of learnt ones for each thing known of a place: the lengths of the contexts that are
+known, the character before it, the character that the first member expects (context mixing with
+selected sets of weights, as in paq: Mahoney 2005).
 
 Axes: M members, V vocabulary entries, S sets.
 """
