@@ -9,7 +9,8 @@ Needs torch, and is imported only to adapt. Axes: T positions, V vocabulary entr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 from torch.nn.functional import nll_loss
@@ -21,6 +22,17 @@ from charrnn.models.interface import Tokens
 from charrnn.models.torch_rnn import Network
 
 EPSILON = 1e-4
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """For so little work, waiting for other threads takes longer than they save."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class DynamicNetwork:
@@ -58,6 +70,7 @@ class DynamicNetwork:
         """A new text begins: the state is what it is before EOS, the weights stay."""
         self._state = self._network.initial_state(1)
 
+    @_one_thread()
     def predict(self, tokens: Tokens) -> Floats:
         """Read `tokens` (T,) -> log-probabilities (T, V) in nats of what follows each."""
         inputs = torch.as_tensor(tokens.astype("int64"))[None]
@@ -67,6 +80,7 @@ class DynamicNetwork:
         predicted: Floats = self._predicted.detach().numpy()
         return predicted
 
+    @_one_thread()
     def learn(self, targets: Tokens) -> None:
         """Learn from what followed: `targets` (T,) of the tokens predicted last."""
         self._gradient.zero_()
