@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import settings
 
 import tests.one_thread  # noqa: F401 - first of all that may import NumPy
 from charrnn.cli import main as cli
+from charrnn.platform import HANGUP
 from tests.faults.support import Launcher
 from tests.support import (
     REPOSITORY,
@@ -33,6 +35,13 @@ settings.load_profile("charrnn")
 
 Command = Callable[..., Result]
 Report = Callable[[str], None]
+
+
+def pytest_configure() -> None:
+    """Undo what a shell or nohup has made the tests and their processes ignore."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if HANGUP is not None:
+        signal.signal(HANGUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

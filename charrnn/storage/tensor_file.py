@@ -49,6 +49,8 @@ FORMAT_VERSION = 2
 WRITERS = {1: "0.1", 2: "0.2"}
 """Format version -> the first charrnn that reads it."""
 NO_DIGEST = "0" * 64
+LARGE = 1 << 20
+"""Bytes; of a smaller file the SHA-256 takes less time than a thread takes to start."""
 SEAL = re.compile(rb'\\"sha256\\":\\"([0-9a-f]{64})\\"')
 DTYPES = {
     "F16": "float16",
@@ -153,7 +155,7 @@ def _read_regular(path: Path) -> memoryview:
 
 
 class _Seal:
-    """Computes the SHA-256 of a file's `data` in a thread of its own."""
+    """Computes the SHA-256 of a file's `data`, of a large file in a thread of its own."""
 
     def __init__(self, data: memoryview, header_length: int) -> None:
         seals = list(SEAL.finditer(data, 8, 8 + header_length))
@@ -161,8 +163,12 @@ class _Seal:
             raise CheckpointError(f"it was not written by charrnn; {REMEDY}")
         self._data, self._seal = data, seals[0]
         self._digest = b""
-        self._thread = threading.Thread(target=self._compute)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
+        if len(data) < LARGE:
+            self._compute()
+        else:
+            self._thread = threading.Thread(target=self._compute)
+            self._thread.start()
 
     def _compute(self) -> None:
         start, stop = self._seal.span(1)
@@ -173,7 +179,8 @@ class _Seal:
 
     def check(self) -> None:
         """Wait for it; raise CheckpointError unless it is what the file says."""
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
         if self._digest != self._seal[1]:
             raise CheckpointError("its SHA-256 does not match: the file is damaged; copy it again")
 

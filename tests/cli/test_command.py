@@ -101,7 +101,7 @@ def test_an_empty_path_is_refused(name: str, option: str) -> None:
 def test_every_path_is_checked() -> None:
     paths = {
         *("--checkpoint", "--output", "--file", "--prime-file", "--corpus", "--config", "--from"),
-        "--with-forward",
+        *("--with-forward", "--save"),
     }
     assert paths == {option for _, option, each in OPTIONS if option in paths} == {
         option for _, option, each in OPTIONS if isinstance(each.type, PathName) and len(option) > 2

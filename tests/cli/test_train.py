@@ -176,7 +176,7 @@ def test_rare_characters_become_unknown(charrnn: Command) -> None:
 
 
 def test_of_many_characters_those_that_occur_once_become_unknown(charrnn: Command) -> None:
-    text = "".join(map(chr, range(0x4E00, 0x5100))) + prose(40)
+    text = "".join(map(chr, range(0x4E00, 0x5100))) + prose(240)
     assert "768 rare characters count as unknown" in train(charrnn, text=text)
     (record,) = charrnn("info", "run", "--json").records
     assert record["training"]["settings"]["min_count"] == 2

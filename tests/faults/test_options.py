@@ -38,6 +38,7 @@ SAMPLE: dict[str, st.SearchStrategy[str]] = {
         (
             *("--temperature", "--top-k", "--top-p", "--min-p", "--typical-p", "--beam"),
             *("--repetition-penalty", "--seed", "--num", "--tries", "--length"),
+            "--adaptive-rate",
         ),
         NUMBERS,
     ),
@@ -198,7 +199,7 @@ def test_every_option_of_sample_with_a_value_is_drawn() -> None:
     """So that a new strategy is drawn too."""
     own = {
         *("--checkpoint", "--prime-file", "--corpus", "--encoding", "--errors", "--device"),
-        "--config",
+        *("--config", "--save"),
     }
     valued = {
         max(each.opts, key=len)

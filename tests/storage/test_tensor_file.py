@@ -115,6 +115,16 @@ def test_the_digest_covers_every_byte() -> None:
             tensor_file.read(path, expecting(ARRAYS))
 
 
+def test_a_large_file_is_checked_in_a_thread() -> None:
+    arrays = {"large": np.arange(tensor_file.LARGE // 4, dtype=np.float32)}
+    data = bytearray(tensor_file.encode(DESCRIPTION, arrays))
+    _, found = read_bytes(bytes(data), arrays)
+    np.testing.assert_array_equal(found["large"], arrays["large"])
+    data[-1] ^= 1
+    with pytest.raises(CheckpointError, match="SHA-256 does not match"):
+        read_bytes(bytes(data), arrays)
+
+
 def test_the_digest_is_that_of_the_file_with_zeros_in_its_place() -> None:
     data = tensor_file.encode(DESCRIPTION, ARRAYS)
     length = struct.unpack("<Q", data[:8])[0]
