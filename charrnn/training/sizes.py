@@ -21,7 +21,7 @@ STEPS_PER_EPOCH = 400
 FEWEST_ROWS, FEWEST_ROWS_OF_MANY, MANY = 4, 8, 500
 """In a batch: with a vocabulary below MANY, and from there on."""
 DROPOUTS = (
-    (1.75, 0.0), (7.0, 0.05), (14.0, 0.1), (28.0, 0.2), (56.0, 0.3), (112.0, 0.4), (math.inf, 0.5)
+    (2.0, 0.0), (7.0, 0.05), (14.0, 0.1), (28.0, 0.2), (56.0, 0.3), (112.0, 0.4), (math.inf, 0.5)
 )
 """(limit, dropout): where epochs x parameters / characters is below the limit."""
 
