@@ -35,7 +35,7 @@ ORDER = (  # each package imports only from those before it, or from itself
 ONLY_IN = {  # library -> the modules that may import it at all
     "rich": ("cli.progress", "cli.confusion", "cli.heat_map", "cli.bar"),
     "torch": (
-        *("models.torch_rnn", "models.torch_reader", "models.loading"),
+        *("models.torch_rnn", "models.torch_reader", "models.torch_threads", "models.loading"),
         *("inference.gradient_reach", "inference.dynamic", "training"),
     ),
     "click": ("cli",),

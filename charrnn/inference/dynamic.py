@@ -9,8 +9,7 @@ Needs torch, and is imported only to adapt. Axes: T positions, V vocabulary entr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
 import torch
 from torch.nn.functional import nll_loss
@@ -20,19 +19,9 @@ from charrnn.arrays import Array, Floats
 from charrnn.models.architecture import Architecture
 from charrnn.models.interface import Tokens
 from charrnn.models.torch_rnn import Network
+from charrnn.models.torch_threads import one_thread
 
 EPSILON = 1e-4
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """For so little work, waiting for other threads takes longer than they save."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 class DynamicNetwork:
@@ -70,7 +59,7 @@ class DynamicNetwork:
         """A new text begins: the state is what it is before EOS, the weights stay."""
         self._state = self._network.initial_state(1)
 
-    @_one_thread()
+    @one_thread()  # for so little work, others take longer to wait for than they save
     def predict(self, tokens: Tokens) -> Floats:
         """Read `tokens` (T,) -> log-probabilities (T, V) in nats of what follows each."""
         inputs = torch.as_tensor(tokens.astype("int64"))[None]
@@ -80,7 +69,7 @@ class DynamicNetwork:
         predicted: Floats = self._predicted.detach().numpy()
         return predicted
 
-    @_one_thread()
+    @one_thread()
     def learn(self, targets: Tokens) -> None:
         """Learn from what followed: `targets` (T,) of the tokens predicted last."""
         self._gradient.zero_()

@@ -6,13 +6,14 @@ thousands of small operations; on a busy machine, each of them waits for the slo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import cache
 from typing import TypeVar
 
 import torch
+
+from charrnn.models.torch_threads import one_thread
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -41,17 +42,6 @@ def map_in_single_threads(
         with one_thread():
             return [work(item) for item in items]
     return list(_threads(count, 1).map(work, items))
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch use one thread, for results that do not depend on how many there are."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @cache

@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from charrnn.arrays import Array
 from charrnn.models.torch_rnn import TorchRNN
+from charrnn.models.torch_threads import one_thread
 from charrnn.platform import handle_signals
 from charrnn.storage.files import exclusive, make_directory, remove_stale_temporaries
 from charrnn.storage.runs import MODEL_FILE
@@ -36,7 +37,6 @@ from charrnn.training.following import follow, leading
 from charrnn.training.live_sample import live_sample
 from charrnn.training.ngram_run import build_ngram, forget_counted, train_ngram_alone
 from charrnn.training.pace import Pace
-from charrnn.training.parallel import one_thread
 from charrnn.training.plan import most_steps
 from charrnn.training.preparation import prepare, split_for
 from charrnn.training.processes import joined, restarted

@@ -24,12 +24,12 @@ from charrnn.errors import Flag, Parameter, TrainingError
 from charrnn.models.architecture import Architecture
 from charrnn.models.torch_reader import network_of
 from charrnn.models.torch_rnn import Network, TorchState
+from charrnn.models.torch_threads import one_thread
 from charrnn.text.documents import Documents
 from charrnn.training.adamw import AdamW
 from charrnn.training.batches import Batch, Batches
 from charrnn.training.gradients import Gradients
 from charrnn.training.muon import Muon
-from charrnn.training.parallel import one_thread
 from charrnn.training.processes import Alone, Group
 from charrnn.training.settings import Settings
 from charrnn.training.validation import mean_loss
