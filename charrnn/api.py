@@ -35,6 +35,7 @@ from charrnn.inference.texts import Request, Sample, Writer
 from charrnn.models.checkpoint import Checkpoint, load_checkpoint
 from charrnn.models.interface import LanguageModel
 from charrnn.models.loading import load_model
+from charrnn.storage.bundled import model_name
 from charrnn.storage.runs import find_checkpoint
 from charrnn.text.documents import Documents
 from charrnn.text.labels import Labels
@@ -206,7 +207,7 @@ class TrainedModel(CorpusMethods, Restorer):
         if self.checkpoint.labels is None:
             option = (Parameter(*needed), ": ") if needed else ()
             raise SettingsError(
-                *option, f"the model {self.path} knows no labels; train one with ",
+                *option, f"the model {model_name(self.path)} knows no labels; train one with ",
                 Flag("labelled"),
             )
         return self.checkpoint.labels

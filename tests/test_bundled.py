@@ -39,6 +39,8 @@ def test_without_any_run_every_command_uses_it(charrnn: Command) -> None:
     assert (scored.status, scored.err) == (0, SAID)
     assert scored.records[0]["nats_per_character"] < 1.6
     assert charrnn("export", "page.html", "--no-ngram").err == SAID
+    unlabelled = charrnn("sample", "--label", "French")
+    assert "the model shakespeare knows no labels" in unlabelled.err
 
 
 def test_list_and_info_know_it(charrnn: Command) -> None:

@@ -148,10 +148,11 @@ class Command(click.Command):
         name = error.option_name
         if name in self.answers:
             return click.UsageError(f"{name} is {self.answers[name]}", ctx)
-        near = error.possibilities or ()
+        near = error.possibilities or []  # the nearest first
         if not self.never_suggested.isdisjoint(near):
-            near = ()
-        return click.NoSuchOption(name, possibilities=near, ctx=ctx)
+            near = []
+        # One alone: click would show several in alphabetical order.
+        return click.NoSuchOption(name, possibilities=near[:1], ctx=ctx)
 
     def _warn_of_unknown_variables(self) -> None:
         known = [str(option.envvar) for option in self.settable().values()]

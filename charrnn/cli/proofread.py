@@ -14,7 +14,8 @@ from charrnn.cli.options import (
     raw_option,
 )
 from charrnn.cli.restoring import open_both, using_options
-from charrnn.cli.terminal import Output, note, one_line
+from charrnn.cli.tables import Column, Table
+from charrnn.cli.terminal import Output, note
 from charrnn.errors import SettingsError
 
 KEYS = ("line", "column", "kind", "found", "suggested", "log_odds")
@@ -71,8 +72,7 @@ def command(
     output = Output(raw)
     model = open_both(checkpoint, with_forward, device, no_ngram)
     marks = output.terminal and not (fix or as_json)
-    if not (marks or fix or as_json):
-        output.line("\t".join(KEYS))
+    table = Table(output, [Column(name, name) for name in KEYS])
     count = 0
     for passage in model.proofread_pieces(text_pieces(file, encoding, errors), threshold, using):
         count += len(passage.slips)
@@ -85,7 +85,8 @@ def command(
             if as_json:
                 output.record(values)
             else:
-                cells = (*map(str, list(values.values())[:-1]), f"{slip.log_odds:.3f}")
-                output.line("\t".join(map(one_line, cells)))
+                table.row(*map(str, list(values.values())[:-1]), f"{slip.log_odds:.3f}")
         output.flush()
+    if not (fix or marks or as_json):
+        table.heading()  # of a table without rows, too
     note(f"{count:,} {'place is' if count == 1 else 'places are'} probably wrong")

@@ -23,3 +23,8 @@ def bundled_file(name: str) -> Path:
 def is_bundled(path: Path) -> bool:
     """Whether `path` is the file of such a model."""
     return path.parent == BUNDLED
+
+
+def model_name(path: Path) -> str:
+    """How a message calls the model in `path`: by its name if it comes with the package."""
+    return path.stem if is_bundled(path) else str(path)

@@ -143,3 +143,5 @@ def test_what_destroys_a_model_is_never_suggested(typed: str, charrnn: Command) 
 def test_other_options_are_suggested(charrnn: Command) -> None:
     result = charrnn("train", "corpus.txt", "--ngram-ordr", "2")
     assert "No such option '--ngram-ordr'. Did you mean '--ngram-order'?" in result.err
+    result = charrnn("sample", "--temprature", "2")
+    assert "No such option '--temprature'. Did you mean '--temperature'?" in result.err

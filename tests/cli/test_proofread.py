@@ -28,6 +28,10 @@ def test_a_row_has_place_and_what_should_stand_there(
     assert record["log_odds"] > 0
     strict = charrnn("proofread", "wrong.txt", "-c", prose_model.run, "--threshold", "1000")
     assert len(strict.out.splitlines()) == 1
+    Path("wrong.txt").write_bytes(b"\xff\x00")
+    binary = charrnn("proofread", "wrong.txt", "-c", prose_model.run)
+    assert "wrong.txt" in one_line_error(binary)
+    assert binary.out == ""
 
 
 def test_a_text_is_mended(charrnn: Command, prose_model: Trained) -> None:
