@@ -75,7 +75,8 @@ class TrainedModel(CorpusMethods, Restorer):
     def __repr__(self) -> str:
         parts = []
         if network := self.checkpoint.architecture:
-            parts.append(f"{network.cell.upper()} {network.layers} x {network.hidden}")
+            several = f"{self.checkpoint.networks} times " if self.checkpoint.networks > 1 else ""
+            parts.append(f"{several}{network.cell.upper()} {network.layers} x {network.hidden}")
         if self.checkpoint.ngram:
             parts.append(f"{self.checkpoint.ngram.order}-gram model")
         return (

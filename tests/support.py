@@ -20,7 +20,8 @@ from charrnn.models.architecture import Architecture
 from charrnn.models.cells import CELLS
 from charrnn.models.checkpoint import Checkpoint
 from charrnn.models.interface import LogProbabilities, Rows, Tokens
-from charrnn.models.numpy_rnn import NumpyRNN
+from charrnn.models.loading import load_model
+from charrnn.models.members import joined
 from charrnn.text.labels import Labels
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.settings import Settings
@@ -168,6 +169,7 @@ def random_checkpoint(
     output_layers: int = 0,
     bidirectional: bool = False,
     labels: Labels | None = None,
+    networks: int = 1,
 ) -> Checkpoint:
     """An untrained model of the characters of `text`."""
     vocabulary = Vocabulary.from_text(text)
@@ -177,15 +179,13 @@ def random_checkpoint(
         bidirectional=bidirectional, labels=len(labels or ()),
     )
     scale = 0.2 if CELLS[cell].nonlinearity == "relu" else 0.5  # its states must not explode
-    weights = random_weights(architecture, seed, scale)
-    return Checkpoint(vocabulary, lines, architecture, weights, labels=labels)
+    weights = joined([random_weights(architecture, seed + each, scale) for each in range(networks)])
+    return Checkpoint(vocabulary, lines, architecture, weights, labels=labels, networks=networks)
 
 
 def random_model(checkpoint: Checkpoint) -> TrainedModel:
     """An untrained model as `load` would return it."""
-    assert checkpoint.architecture is not None
-    network = NumpyRNN(checkpoint.architecture, dict(checkpoint.weights))
-    return TrainedModel(checkpoint, Path("nowhere"), network)
+    return TrainedModel(checkpoint, Path("nowhere"), load_model(checkpoint))
 
 
 class TableModel:

@@ -42,9 +42,10 @@ def _model(checkpoint: Checkpoint) -> str:
     parts = []
     if network := checkpoint.architecture:
         parts.append(
+            f"{f'{checkpoint.networks} times ' if checkpoint.networks > 1 else ''}"
             f"{network.cell.upper()}, {network.layers} x {network.hidden}"
             f"{' in both directions' if network.bidirectional else ''}, "
-            f"{network.parameters:,} parameters"
+            f"{checkpoint.parameters:,} parameters"
         )
     if counts := checkpoint.ngram:
         size = sum(array.nbytes for array in counts.arrays.values())
@@ -61,12 +62,13 @@ def _reached(checkpoint: Checkpoint) -> str:
     if not isinstance(best, float):
         return "\n".join(reader) or "not validated"
     mixed = checkpoint.architecture is not None and checkpoint.ngram is not None
-    together = ", network and n-gram model together" if mixed else ""
+    networks = "network" if checkpoint.networks == 1 else "networks"
+    together = f", {networks} and n-gram model together" if mixed else ""
     bits = best / math.log(2)
     lines = [f"{best:.4f} nats ({bits:.4f} bits) per character of held-out text{together}"]
     alone = [
         f"{what} alone {value:.4f}"
-        for what, key in (("network", "network"), ("n-gram model", "ngram"))
+        for what, key in ((networks, "network"), ("n-gram model", "ngram"))
         if isinstance(value := training.get(f"{key}_nats_per_character"), float) and value != best
     ]
     if isinstance(accuracy := training.get("accuracy"), float):

@@ -60,7 +60,8 @@ def _parts(checkpoint: Checkpoint) -> str:
         layers = "layer" if network.layers == 1 else "layers"
         above = f", {network.output_layers} output layers" if network.output_layers else ""
         size = f"{network.layers} {layers} of {network.hidden} units"
-        parts.append(f"{network.cell.upper()}, {size}{above}")
+        several = f"{checkpoint.networks} times " if checkpoint.networks > 1 else ""
+        parts.append(f"{several}{network.cell.upper()}, {size}{above}")
     if checkpoint.ngram:
         order = checkpoint.ngram.order
         parts.append(f"{'an' if order in SPOKEN_WITH_A_VOWEL else 'a'} {order}-gram model")
@@ -71,7 +72,7 @@ def _rows(checkpoint: Checkpoint, files: list[str]) -> Iterator[Row]:
     training, corpus = checkpoint.training, checkpoint.corpus
     if checkpoint.architecture:
         precision = "float16" if checkpoint.half else "float32"
-        yield "Parameters", f"{checkpoint.architecture.parameters:,} in {precision}"
+        yield "Parameters", f"{checkpoint.parameters:,} in {precision}"
     if checkpoint.ngram:
         yield "n-grams", f"{sum(checkpoint.ngram.ngrams):,}"
     yield "Characters known", f"{len(checkpoint.vocabulary) - 2:,}"

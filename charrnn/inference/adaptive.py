@@ -23,12 +23,13 @@ from charrnn.inference.online_ngram import ORDER, ROOT, OnlineNgram
 from charrnn.inference.scoring import Scored, Stream, score_spans
 from charrnn.models.checkpoint import Checkpoint
 from charrnn.models.interface import LanguageModel, Tokens
-from charrnn.models.numpy_rnn import NumpyRNN
+from charrnn.models.loading import load_model
 from charrnn.text.documents import Documents
 from charrnn.text.vocabulary import EOS
 
 if TYPE_CHECKING:
     from charrnn.inference.dynamic import DynamicNetwork
+    from charrnn.inference.dynamic_ensemble import DynamicEnsemble
 
 SEGMENT = 20
 """Characters after which the network learns."""
@@ -99,14 +100,18 @@ class AdaptiveModel(Stream):
             self._parts, self._online, self._mixture, model.vocabulary_size
         )
 
-    def _learning_network(self) -> DynamicNetwork | None:
+    def _learning_network(self) -> DynamicNetwork | DynamicEnsemble | None:
         architecture, rates = self._checkpoint.architecture, self._rates
         if self._parts.network is None or architecture is None or not rates.network:
             return None
         from charrnn.inference.dynamic import DynamicNetwork  # imports torch
+        from charrnn.inference.dynamic_ensemble import DynamicEnsemble
 
-        weights = self._checkpoint.weights
-        return DynamicNetwork(architecture, weights, rates.network, rates.pull, SEGMENT)
+        networks = [
+            DynamicNetwork(architecture, weights, rates.network, rates.pull, SEGMENT)
+            for weights in self._checkpoint.members()
+        ]
+        return DynamicEnsemble(networks) if len(networks) > 1 else networks[0]
 
     def read(self, documents: Documents) -> Iterator[Scored]:
         """Score the documents in order, each character before it is learnt."""
@@ -132,9 +137,10 @@ class AdaptiveModel(Stream):
 
     def frozen(self) -> AdaptedModel:
         """What it has become so far, for use until it reads on; it learns nothing."""
-        parts, architecture = self._parts, self._checkpoint.architecture
-        if self._network is not None and architecture is not None:
-            parts = replace(parts, network=NumpyRNN(architecture, self._network.weights()))
+        parts = self._parts
+        if self._network is not None:
+            learnt = load_model(self.updated(self._checkpoint), use_ngram=False)
+            parts = replace(parts, network=learnt)
         return AdaptedModel(
             parts, self._online, self._mixture, self._static.vocabulary_size
         )

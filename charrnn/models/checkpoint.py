@@ -15,6 +15,7 @@ import numpy as np
 from charrnn.arrays import Array
 from charrnn.errors import CheckpointError
 from charrnn.models.architecture import Architecture
+from charrnn.models.members import check_networks, joined, separated
 from charrnn.models.ngram import NgramSource
 from charrnn.models.ngram_counts import NgramCounts, expected_tensors
 from charrnn.models.ngram_tables import LAYOUT, NgramTables, expected_tables
@@ -42,8 +43,9 @@ class Checkpoint:
     Attributes:
         vocabulary: its characters.
         lines: whether it was trained on lines as documents, so that texts end with EOS.
-        architecture: of the network; None if there is no network.
-        weights: of the network: float32 arrays named and shaped as `architecture` says.
+        architecture: of the network, or of each; None if there is none.
+        weights: of the network: float32 arrays named and shaped as `architecture` says; of several
+            as `members.joined` names them.
         ngram: the n-gram model: its counts or, if it is large, its tables; None if there is none.
         exponents: of the mixture of both, (order, 2); None unless there are both.
         training: settings, summary and history of the run; free-form JSON, for people.
@@ -51,6 +53,7 @@ class Checkpoint:
         half: whether the network's weights are stored in float16; each must be one. In memory they
             are float32.
         labels: of the lines it was trained on; None if they had none.
+        networks: the number of networks.
     """
 
     vocabulary: Vocabulary = field(repr=False)
@@ -63,6 +66,17 @@ class Checkpoint:
     corpus: dict[str, Any] = field(default_factory=dict, repr=False)
     half: bool = False
     labels: Labels | None = field(default=None, repr=False)
+    networks: int = 1
+
+    @property
+    def parameters(self) -> int:
+        """The number of trainable parameters of all networks."""
+        return self.networks * self.architecture.parameters if self.architecture else 0
+
+    def members(self) -> list[dict[str, Array]]:
+        """The weights of each network."""
+        names = [*self.architecture.shapes()] if self.architecture else []
+        return separated(self.weights, names, self.networks)
 
     def reading(
         self, encoding: str = Reading.encoding, errors: str = Reading.errors
@@ -73,7 +87,7 @@ class Checkpoint:
 
 def without_reader(checkpoint: Checkpoint) -> Checkpoint:
     """`checkpoint` with the network that predicts the next character alone."""
-    if checkpoint.architecture is None:
+    if checkpoint.architecture is None or not checkpoint.architecture.bidirectional:
         return checkpoint
     architecture = checkpoint.architecture.forward_part
     weights = {name: checkpoint.weights[name] for name in architecture.shapes()}
@@ -115,6 +129,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     }
     if checkpoint.labels is not None:
         description["labels"] = checkpoint.labels.description()
+    if checkpoint.networks > 1:
+        description["networks"] = checkpoint.networks
     if version > 1:
         description["needs"] = WRITERS[version]  # for the message of an older charrnn
     tensor_file.write(path, description, arrays)
@@ -124,7 +140,8 @@ def _format_version(checkpoint: Checkpoint) -> int:
     """The oldest format that can hold `checkpoint`."""
     network = 1 if checkpoint.architecture is None else checkpoint.architecture.format_version
     needs_new = checkpoint.half or isinstance(checkpoint.ngram, NgramTables)
-    return 2 if needs_new or checkpoint.labels is not None else network
+    several = checkpoint.labels is not None or checkpoint.networks > 1
+    return 2 if needs_new or several else network
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -142,7 +159,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
         ngram = _ngram(description.get("ngram"), arrays)
         own = {name: array for name, array in arrays.items() if not name.startswith(NGRAM)}
         require_finite(own, MAX_WEIGHT)
-    weights = architecture.shapes() if architecture else ()
+    networks = _networks(description, architecture)
+    weights = network_specification(architecture, networks) if architecture else ()
     return Checkpoint(
         vocabulary=vocabulary,
         lines=description["lines"],
@@ -154,6 +172,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         corpus=description.get("corpus", {}),
         half=architecture is not None and _weights_dtype(description) == "float16",
         labels=labels,
+        networks=networks,
     )
 
 
@@ -167,17 +186,20 @@ def require_finite(arrays: Mapping[str, Array], limit: float = np.inf) -> None:
             raise CheckpointError(f"weights {name!r} are {problem}; train with a lower rate")
 
 
-def network_specification(architecture: Architecture) -> dict[str, Specification]:
+def network_specification(
+    architecture: Architecture, networks: int = 1, dtype: str = "float32"
+) -> dict[str, Specification]:
     """The dtype and shape of every weight in a file."""
-    return {name: ("float32", shape) for name, shape in architecture.shapes().items()}
+    own = {name: (dtype, shape) for name, shape in architecture.shapes().items()}
+    return joined([own] * networks)
 
 
 def _expected_arrays(description: Description) -> dict[str, Specification]:
     vocabulary, labels, architecture = _parts(description)
     expected: dict[str, Specification] = {}
     if architecture is not None:
-        dtype = _weights_dtype(description)
-        expected.update({name: (dtype, shape) for name, shape in architecture.shapes().items()})
+        networks, dtype = _networks(description, architecture), _weights_dtype(description)
+        expected.update(network_specification(architecture, networks, dtype))
     counts = description.get("ngram")
     if counts is not None:
         arrays = expected_tables if _are_tables(counts) else expected_tensors
@@ -196,6 +218,17 @@ def _weights_dtype(description: Description) -> str:
     if dtype not in ("float16", "float32"):  # a tuple: forged values need not be hashable
         raise CheckpointError(f"its network's weights are {dtype!r}, not float16 or float32")
     return str(dtype)
+
+
+def _networks(description: Description, architecture: Architecture | None) -> int:
+    """How many networks it holds."""
+    networks = 1 if description["format_version"] == 1 else description.get("networks", 1)
+    if not isinstance(networks, int) or isinstance(networks, bool):
+        raise CheckpointError("its number of networks is not an integer")
+    if architecture is None and networks != 1:
+        raise CheckpointError("it describes no network, but several of them")
+    check_networks(networks, architecture is not None and architecture.bidirectional)
+    return networks
 
 
 def _ngram(description: Any, arrays: Mapping[str, Array]) -> NgramSource | None:

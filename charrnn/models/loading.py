@@ -5,6 +5,7 @@ from __future__ import annotations
 from charrnn.errors import Parameter, SettingsError
 from charrnn.models.architecture import Architecture
 from charrnn.models.checkpoint import Checkpoint
+from charrnn.models.ensemble import Ensemble, NumpyEnsemble
 from charrnn.models.interface import LanguageModel
 from charrnn.models.mixture import Mixture
 from charrnn.models.ngram import NgramModel
@@ -18,7 +19,7 @@ def load_model(
     """The model in `checkpoint`; on a CPU, without importing torch.
 
     Args:
-        checkpoint: network, n-gram model, or both.
+        checkpoint: one network or several, an n-gram model, or both.
         device: where the network computes: "cpu" or "cuda".
         use_ngram: False for the network alone.
 
@@ -49,8 +50,11 @@ def load_reader(checkpoint: Checkpoint) -> NumpyReader | None:
 
 
 def _load_network(checkpoint: Checkpoint, architecture: Architecture, device: str) -> LanguageModel:
+    members = checkpoint.members()
     if device == "cpu":
-        return NumpyRNN(architecture, dict(checkpoint.weights))
+        if len(members) > 1:
+            return NumpyEnsemble(architecture, members)
+        return NumpyRNN(architecture, members[0])
     import torch
 
     if not torch.cuda.is_available():
@@ -58,4 +62,5 @@ def _load_network(checkpoint: Checkpoint, architecture: Architecture, device: st
         raise SettingsError(name, f" {device}: torch finds no GPU here; use ", name, " cpu")
     from charrnn.models.torch_rnn import TorchRNN
 
-    return TorchRNN.from_weights(architecture, dict(checkpoint.weights), device)
+    networks = [TorchRNN.from_weights(architecture, each, device) for each in members]
+    return Ensemble(networks) if len(networks) > 1 else networks[0]

@@ -50,13 +50,17 @@ class NumpyRNN(RecurrentLayers):
         chosen = np.empty(tokens.shape, np.float32)
         for span in self.spans(*tokens.shape):
             hidden, state = self.hidden(tokens[:, span], state)
-            logits = self._outputs.logits(hidden)  # (T, B, V)
+            logits = self._logits(hidden)  # (T, B, V)
             wanted = targets[:, span].T[..., None].astype(np.intp)
             seen = np.take_along_axis(logits, wanted, -1) - log_sum_exp(logits)
             chosen[:, span] = seen[..., 0].T
         return chosen, state
 
     def _predict(self, hidden: Floats) -> LogProbabilities:
-        logits = self._outputs.logits(hidden)
+        logits = self._logits(hidden)
         logits -= log_sum_exp(logits)
         return logits
+
+    def _logits(self, hidden: Floats) -> Floats:
+        """From hidden states (..., H) to logits (..., V)."""
+        return self._outputs.logits(hidden)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from charrnn.errors import SettingsError
 from charrnn.export.kinds import export
 from charrnn.export.reduction import Reduction
 from charrnn.models.checkpoint import load_checkpoint, without_reader
@@ -25,6 +26,16 @@ def test_what_cannot_use_a_reader_is_written_without_it(name: str) -> None:
     for number, checkpoint in enumerate((both, same)):
         export(checkpoint, Path(f"{number}-{name}"), Reduction())
     assert Path(f"0-{name}").read_bytes() == Path(f"1-{name}").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["model.html", "model.onnx"])
+def test_several_networks_are_written_as_a_checkpoint_only(name: str) -> None:
+    several = random_checkpoint("abc", networks=2)
+    with pytest.raises(SettingsError, match="a model of 2 networks is exported as"):
+        export(several, Path(name), Reduction())
+    assert not Path(name).exists()
+    export(several, Path("half.safetensors"), Reduction(half=True))
+    assert load_checkpoint(Path("half.safetensors")).networks == 2
 
 
 def test_half_precision_keeps_the_reader() -> None:

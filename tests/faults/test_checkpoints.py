@@ -271,6 +271,11 @@ SIZES: dict[str, Forge] = {
     "n-gram arrays": said_of_ngram(dtypes={}),
     "layout of n-grams": said_of_ngram(layout="tables"),
     "neither": said(network=None, ngram=None),
+    "networks": said(networks=2, format_version=2),
+    "networks a billion": said(networks=10**9, format_version=2),
+    "no networks": said(networks=0, format_version=2),
+    "networks as a truth": said(networks=True, format_version=2),
+    "networks as a float": said(networks=1.0, format_version=2),
 }
 HOSTILE_LABELS: dict[str, Any] = {
     "a million": [[f"{number:06}", 1] for number in range(1_000_000 // 4096 * 20)],
@@ -547,7 +552,9 @@ def fuzz(number: int, seed: int) -> Counter[str]:
     deep = random_checkpoint("ab", "rnn-relu", hidden=2, output_layers=1)
     reader = random_checkpoint("ab", hidden=2, bidirectional=True)
     labelled = random_checkpoint("ab", hidden=2, lines=True, labels=LABELS)
-    for each in (small_checkpoint(), counted, with_tables(counted), deep, reader, labelled):
+    several = random_checkpoint("ab", hidden=2, networks=2)
+    plain = (small_checkpoint(), counted, with_tables(counted))
+    for each in (*plain, deep, reader, labelled, several):
         save_checkpoint(MODEL, each)
         originals.append(MODEL.read_bytes())
     outcomes: Counter[str] = Counter()

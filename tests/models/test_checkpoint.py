@@ -75,6 +75,7 @@ def test_what_0_1_wrote_is_written_again_byte_for_byte() -> None:
         (random_checkpoint(cell="rnn-relu"), 2),
         (random_checkpoint(output_layers=2), 2),
         (random_checkpoint(lines=True, labels=Labels(("x", "y"), (3, 1))), 2),
+        (random_checkpoint(networks=3), 2),
     ],
 )
 def test_only_what_is_new_raises_the_format(checkpoint: Checkpoint, version: int) -> None:
@@ -86,6 +87,7 @@ def test_only_what_is_new_raises_the_format(checkpoint: Checkpoint, version: int
         checkpoint.architecture is not None and checkpoint.architecture.output_layers > 0
     )
     assert ("labels" in description) == (checkpoint.labels is not None)
+    assert description.get("networks", 1) == checkpoint.networks
     loaded = load_checkpoint(FILE)
     assert (loaded.architecture, loaded.labels) == (checkpoint.architecture, checkpoint.labels)
 

@@ -11,11 +11,13 @@ import pytest
 
 from charrnn.errors import CheckpointError, SettingsError
 from charrnn.models.checkpoint import EXPONENTS, Checkpoint, load_checkpoint, save_checkpoint
+from charrnn.models.ensemble import NumpyEnsemble
 from charrnn.models.interface import LanguageModel
 from charrnn.models.loading import load_model
 from charrnn.models.mixture import Mixture
 from charrnn.models.ngram import NgramModel
 from charrnn.models.numpy_rnn import NumpyRNN
+from tests.conftest import Command
 from tests.faults.support import forged, parts
 from tests.support import random_checkpoint
 
@@ -48,6 +50,50 @@ def test_what_is_there_is_loaded() -> None:
     assert isinstance(load_model(network_alone), NumpyRNN)
     assert isinstance(load_model(ngram_alone), NgramModel)
     assert same(load_model(checkpoint, use_ngram=False), load_model(network_alone))
+
+
+def test_several_networks_survive_the_round_trip(charrnn: Command) -> None:
+    several = replace(both(), **vars(random_checkpoint("ab", "gru", 2, networks=3)))
+    several = replace(several, ngram=both().ngram, exponents=both().exponents)
+    save_checkpoint(MODEL, several)
+    found = load_checkpoint(MODEL)
+    assert (found.networks, found.parameters) == (3, several.parameters)
+    assert same(load_model(found), load_model(several))
+    alone = load_model(found, use_ngram=False)
+    assert isinstance(alone, NumpyEnsemble)
+    assert charrnn("info", MODEL).out.splitlines().count("networks\t3") == 1
+    for command in (("sample", "-c", MODEL, "--seed", "1"), ("score", "-c", MODEL, "abba")):
+        result = charrnn(*command)
+        assert (result.status, result.err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("networks", "message"),
+    [
+        (1, "it has an unexpected array"),
+        (4, "it lacks array"),
+        (0, "networks must be 1 to"),
+        (17, "networks must be 1 to"),
+        (True, "not an integer"),
+        ("3", "not an integer"),
+    ],
+)
+def test_another_number_of_networks_is_refused(networks: Any, message: str) -> None:
+    save_checkpoint(MODEL, random_checkpoint("ab", networks=3))
+    header, description, buffer = parts(MODEL.read_bytes())
+    MODEL.write_bytes(forged(header, {**description, "networks": networks}, buffer))
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(MODEL)
+
+
+def test_networks_that_differ_in_shape_or_are_readers_are_refused() -> None:
+    save_checkpoint(MODEL, random_checkpoint("ab", networks=2))
+    header, description, buffer = parts(MODEL.read_bytes())
+    header["networks.1.output.weight"]["shape"].reverse()
+    refused(header, description, buffer)
+    save_checkpoint(MODEL, random_checkpoint("ab", networks=2, bidirectional=True))
+    with pytest.raises(CheckpointError, match="a reader is one network"):
+        load_checkpoint(MODEL)
 
 
 def test_an_ngram_model_alone_cannot_be_left_out() -> None:
