@@ -140,14 +140,16 @@ def run(  # noqa: PLR0911 - one return for each way to end
         started: `time.monotonic()` when the program started, from which --minutes count; None: now.
     """
     started = time.monotonic() if started is None else started
+    status = 0
     try:
-        status = program.main(
+        found = program.main(
             args=arguments, prog_name="charrnn", standalone_mode=False, obj=started
         )
+        status = found if isinstance(found, int) else 0
         if sys.stdout is not None:
             with naming_standard_output():
                 sys.stdout.flush()
-        return status if isinstance(status, int) else 0
+        return status
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return error.exit_code
@@ -159,7 +161,7 @@ def run(  # noqa: PLR0911 - one return for each way to end
         return EXIT_STATUS[signal.SIGINT]
     except BrokenPipeError:
         abandon_output()
-        return 0
+        return status
     except SettingsError as error:
         return _fail(error, USAGE_STATUS, error.for_command_line())
     except CharRNNError as error:
