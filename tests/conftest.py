@@ -6,7 +6,7 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,14 @@ from hypothesis import settings
 import tests.one_thread  # noqa: F401 - first of all that may import NumPy
 from charrnn.cli import main as cli
 from charrnn.platform import HANGUP
-from tests.faults.support import Launcher
+from tests import support
+from tests.faults.support import (
+    Launcher,
+    close_the_launcher,
+    run_process,
+    the_launcher,
+    train_process,
+)
 from tests.support import (
     REPOSITORY,
     Result,
@@ -25,8 +32,6 @@ from tests.support import (
     later_wins,
     names,
     prose,
-    run_process,
-    train_process,
 )
 
 # The same examples every time, and no time limit for a machine that is busy.
@@ -57,7 +62,7 @@ def isolation(tmp_path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(tmp_path)
     for variable in [each for each in os.environ if each.startswith("CHARRNN_")]:
         monkeypatch.delenv(variable)
-    for variable in ("COLUMNS", "NO_COLOR", "FORCE_COLOR"):
+    for variable in ("COLUMNS", "NO_COLOR", "FORCE_COLOR", "PYTHONUNBUFFERED"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("CHARRNN_CACHE", str(shared / "cache"))
     monkeypatch.setenv("CHARRNN_DATA", str(tmp_path.with_name(f"{tmp_path.name}-data")))
@@ -69,6 +74,12 @@ def isolation(tmp_path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def run_charrnn() -> Command:
     """The real command line: a process of its own."""
     return run_process
+
+
+@pytest.fixture
+def run_interpreter() -> Command:
+    """The same in a new Python, where it matters how that starts."""
+    return support.run_interpreter
 
 
 @pytest.fixture
@@ -136,11 +147,14 @@ def session_environment(shared: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
+def launcher() -> Launcher:
     """Command lines that start at once, although they import torch."""
-    server = Launcher(tmp_path_factory.mktemp("launcher"))
-    yield server
-    server.close()
+    return the_launcher()
+
+
+def pytest_sessionfinish() -> None:
+    """End what the tests have started."""
+    close_the_launcher()
 
 
 @pytest.fixture

@@ -73,14 +73,14 @@ class Result:
         return [json.loads(line) for line in self.out.splitlines()]
 
 
-def run_process(
+def run_interpreter(
     *arguments: str | Path,
     stdin: str | bytes = b"",
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     python: Sequence[str] = (),
 ) -> Result:
-    """Run the command line in a process of its own; nothing is translated on the way."""
+    """Run the command line in a new Python, with these of its own options."""
     done = subprocess.run(
         [sys.executable, *python, "-m", "charrnn", *later_wins(arguments)],
         input=stdin.encode() if isinstance(stdin, str) else stdin,
@@ -105,13 +105,6 @@ class Trained:
     def of_kind(self, event: str) -> list[dict[str, Any]]:
         """The events of one kind."""
         return [each for each in self.events if each["event"] == event]
-
-
-def train_process(run: Path, corpus: Path, *options: str) -> Trained:
-    """Train on the command line."""
-    done = run_process("train", corpus, "-o", run, "--json", *QUICK, *options)
-    assert done.status == 0, done.err
-    return Trained(run, corpus, done.records, corpus.read_bytes().decode())
 
 
 def prose(sentences: int, seed: int = 1) -> str:

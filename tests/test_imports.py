@@ -328,8 +328,8 @@ def test_load_imports_no_torch(prose_model: Trained) -> None:
     subprocess.run([sys.executable, "-c", program, str(prose_model.corpus)], check=True)
 
 
-def test_the_program_is_the_module(run_charrnn: Command) -> None:
-    result = run_charrnn("--version")
+def test_the_program_is_the_module(run_interpreter: Command) -> None:
+    result = run_interpreter("--version")
     assert (result.status, result.err) == (0, "")
     assert result.out.startswith("charrnn, version ")
 

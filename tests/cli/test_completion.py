@@ -13,14 +13,15 @@ from charrnn.models.checkpoint import save_checkpoint
 from charrnn.text.labels import Labels
 from tests.cli.support import options_of
 from tests.conftest import Command
-from tests.support import random_checkpoint, run_process
+from tests.faults.support import run_process
+from tests.support import random_checkpoint
 
 
-def completions(line: str, shell: str = "bash", python: tuple[str, ...] = ()) -> str:
+def completions(line: str, shell: str = "bash") -> str:
     """What the program answers to a shell for the word that `line` ends in."""
     words = line.split(" ")
     env = {VARIABLE: f"{shell}_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
-    return run_process(env=env, python=python).out
+    return run_process(env=env).out
 
 
 def words(line: str) -> list[str]:

@@ -4,8 +4,6 @@ import os
 import pty
 import select
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -14,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Command
+from tests.faults.support import the_launcher
 from tests.support import Trained
 
 PLAY = ("--interactive", "--seed", "1", "--length", "20")
@@ -115,11 +114,9 @@ class Terminal:
 
     def __init__(self, arguments: Sequence[str | Path]) -> None:
         self._master, slave = pty.openpty()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.foreground", *map(str, arguments)],
-            stdin=slave, stdout=slave, stderr=slave,
-            env={**os.environ, "TERM": "xterm", "COLUMNS": "80"},
-            start_new_session=True,
+        self.job = the_launcher().start(
+            *arguments, stdin=slave, stdout=slave, stderr=slave,
+            env={"TERM": "xterm", "COLUMNS": "80"}, session=True,
         )
         os.close(slave)
         self.shown = ""
@@ -133,7 +130,7 @@ class Terminal:
         Python misses a signal that comes after a key has been read and before the next is awaited.
         """
         for seconds in (5, 5, 60):
-            os.killpg(self.process.pid, signal.SIGINT)
+            os.killpg(self.job.pid, signal.SIGINT)
             with suppress(AssertionError):
                 self.wait_for("> ", seconds)
                 return
@@ -150,8 +147,8 @@ class Terminal:
         return before
 
     def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
+        self.job.kill()
+        self.job.wait()
         os.close(self._master)
 
 
@@ -191,4 +188,4 @@ def test_a_person_can_play(terminal: Terminal) -> None:
     terminal.wait_for("\r\nmy sister")
     terminal.wait_for("> ")
     terminal.type("\x04")
-    assert terminal.process.wait(60) == 0
+    assert terminal.job.wait().status == 0

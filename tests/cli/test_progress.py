@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import io
 import os
-import subprocess
-import sys
 
 import pytest
 
@@ -21,7 +19,7 @@ from charrnn.training.events import (
 from charrnn.training.settings import DEFAULTS
 from tests.cli.screen import Screen
 from tests.conftest import Command
-from tests.faults.support import on_terminal
+from tests.faults.support import on_terminal, the_launcher
 from tests.support import QUICK, Trained
 
 START = NetworkStartEvent(
@@ -88,12 +86,11 @@ def test_an_event_with_nothing_to_show_shows_nothing(capsys: pytest.CaptureFixtu
 def on_a_terminal(*arguments: str, columns: int = 120) -> tuple[str, str, int]:
     """stdout and stderr, both terminals of their own, and the exit status."""
     parent_side, child_side = zip(os.openpty(), os.openpty(), strict=True)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "charrnn", *arguments],
-        stdin=subprocess.DEVNULL,
+    job = the_launcher().start(
+        *arguments,
         stdout=child_side[0],
         stderr=child_side[1],
-        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": str(columns), "LINES": "24"},
+        env={"TERM": "xterm-256color", "COLUMNS": str(columns), "LINES": "24"},
     )
     for descriptor in child_side:
         os.close(descriptor)
@@ -110,7 +107,7 @@ def on_a_terminal(*arguments: str, columns: int = 120) -> tuple[str, str, int]:
             received.write(block)
         os.close(descriptor)
         texts.append(received.getvalue().decode())
-    return texts[1], texts[0], process.wait()
+    return texts[1], texts[0], job.wait().status
 
 
 def test_a_mixture_is_told_from_its_network(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
@@ -14,6 +12,7 @@ from charrnn.storage.runs import MODEL_FILE
 from charrnn.text.vocabulary import EOS
 from tests.cli.support import options_of
 from tests.conftest import Command
+from tests.faults.support import Launcher
 from tests.support import QUICK, Trained, random_checkpoint
 
 
@@ -81,9 +80,9 @@ def test_a_search_gives_its_best_texts(charrnn: Command, names_c: tuple[str, Pat
     assert "--num must be at most --beam, not 7" in result.err
 
 
-def test_the_seed_decides_the_text(run_charrnn: Command, prose_c: tuple[str, Path]) -> None:
+def test_the_seed_decides_the_text(run_interpreter: Command, prose_c: tuple[str, Path]) -> None:
     arguments = ("sample", *prose_c, "--length", "80")
-    first, again, other = (run_charrnn(*arguments, "--seed", seed) for seed in ("1", "1", "2"))
+    first, again, other = (run_interpreter(*arguments, "--seed", seed) for seed in ("1", "1", "2"))
     assert first.out == again.out
     assert first.out != other.out
     assert 1 < len(first.out) <= 81
@@ -254,20 +253,12 @@ def test_unknown_characters_in_a_prime_are_counted(
     assert result.err == "3 unknown characters, read as UNK: é Ω\n"
 
 
-def test_a_reader_that_leaves_is_no_error(run_charrnn: Command, prose_model: Trained) -> None:
-    arguments = ["sample", "-c", str(prose_model.run), "--num", "100000", "--seed", "1"]
-    with subprocess.Popen(
-        [sys.executable, "-m", "charrnn", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=os.environ,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        assert len(process.stdout.read(100)) == 100  # long before all of it is made
-        process.stdout.close()
-        assert process.stderr.read() == b""
-    assert process.returncode == 0
+def test_a_reader_that_leaves_is_no_error(launcher: Launcher, prose_model: Trained) -> None:
+    arguments = ("sample", "-c", prose_model.run, "--num", "100000", "--seed", "1")
+    with launcher.start(*arguments, stdout=PIPE) as job:
+        assert len(job.pipes["stdout"].read(100)) == 100  # long before all of it is made
+    ended = job.wait()
+    assert (ended.status, ended.err) == (0, "")
 
 
 def test_the_default_checkpoint_is_named_on_stderr(

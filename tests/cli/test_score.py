@@ -5,16 +5,16 @@ import io
 import json
 import math
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
 from tests.cli.support import FIGURES
 from tests.conftest import Command
-from tests.faults.support import on_terminal
+from tests.faults.support import Launcher, on_terminal
 from tests.support import Trained, prose
 
 
@@ -228,42 +228,34 @@ def test_spaces_are_a_text(charrnn: Command, prose_c: tuple[str, Path]) -> None:
 
 @pytest.mark.parametrize("options", [(), ("--json",)])
 def test_each_line_of_stdin_is_answered_before_the_next_is_written(
-    options: tuple[str, ...], prose_model: Trained
+    options: tuple[str, ...], prose_model: Trained, launcher: Launcher
 ) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-m", "charrnn", "score", "-c", str(prose_model.run), "-", *options],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
+    command = ("score", "-c", str(prose_model.run), "-", *options)
+    with launcher.start(*command, stdin=PIPE, stdout=PIPE) as job:
+        lines, answers = job.pipes["stdin"], job.pipes["stdout"]
         if not options:
-            assert process.stdout.readline().endswith("text\n")
-        for text in ("the cat", "a dog", "nothing at all"):
-            process.stdin.write(text + "\n")
-            process.stdin.flush()
-            assert text in process.stdout.readline()  # would wait forever without an answer
-        process.stdin.close()
-        assert process.stdout.read() == ""
-    assert process.returncode == 0
+            assert answers.readline().endswith(b"text\n")
+        for text in (b"the cat", b"a dog", b"nothing at all"):
+            lines.write(text + b"\n")
+            lines.flush()
+            assert text in answers.readline()  # would wait forever without an answer
+        lines.close()
+        assert answers.read() == b""
+    assert job.wait().status == 0
 
 
-def test_each_line_typed_on_a_terminal_is_answered_at_once(prose_model: Trained) -> None:
+def test_each_line_typed_on_a_terminal_is_answered_at_once(
+    prose_model: Trained, launcher: Launcher
+) -> None:
     typed, keyboard = os.openpty()
-    with subprocess.Popen(
-        [sys.executable, "-m", "charrnn", "score", "-c", str(prose_model.run), "-", "--json"],
-        stdin=keyboard,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
+    command = ("score", "-c", prose_model.run, "-", "--json")
+    with launcher.start(*command, stdin=keyboard, stdout=PIPE) as job:
         os.close(keyboard)
-        assert process.stdout is not None
         for text in ("the cat", "a dog"):
             os.write(typed, text.encode() + b"\n")
-            assert json.loads(process.stdout.readline())["text"] == text
+            assert json.loads(job.pipes["stdout"].readline())["text"] == text
         os.write(typed, b"\x04")
-        assert process.wait(60) == 0
+        assert job.wait().status == 0
     os.close(typed)
 
 

@@ -6,18 +6,11 @@ and whatever a process ignores its children ignore too.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import sys
-import termios
-
-CONTROL = "CONTROL_TERMINAL"
-"""A variable that is set if signals are to come from the terminal that standard input is."""
 
 if __name__ == "__main__":
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
-    if os.environ.pop(CONTROL, None):
-        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     os.execv(sys.executable, [sys.executable, "-m", "charrnn", *sys.argv[1:]])

@@ -4,53 +4,64 @@
 and restart training many times. Each forked process runs `charrnn.cli.main` as `python -m charrnn`
 does. This process has one thread, so that forking it is safe.
 
-`Launcher` in tests/faults/support.py talks to it: one JSON object a line, and one answer each.
+`Launcher` in tests/faults/support.py talks to it through a socket, its standard input: one JSON
+object a line, and one answer each. A request for a process brings its three standard streams.
 """
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import importlib
+import io
 import json
 import os
 import random
 import resource
 import signal
+import socket
 import sys
+import termios
 import time
 import traceback
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TextIO
+
+from charrnn.cli.main import COMMANDS
 
 PRELOADED = (
     *("filelock", "numpy", "safetensors.numpy", "torch", "torch.optim", "charrnn.cli.progress"),
-    *("charrnn.cli.info", "charrnn.cli.sample", "charrnn.cli.score"),
-    *("charrnn.cli.evaluate", "charrnn.cli.train", "charrnn.training.session"),
+    *("charrnn.cli.dashboard", "charrnn.cli.heat_map", "charrnn.training.session"),
+    *(f"charrnn.cli.{name}" for name in COMMANDS),
 )
 REFUSED_STATUS = 99
 
 
-def serve(requests: int, answers: int) -> dict[str, Any] | None:
-    """Answer requests until they end; in a forked process, return the request it was made for."""
+def serve(client: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+    """Answer requests until they end; in a forked process, return its request and its streams."""
     buffer = b""
+    streams: list[int] = []
     while True:
         while b"\n" not in buffer:
-            more = os.read(requests, 1 << 16)
+            more, received, _, _ = socket.recv_fds(client, 1 << 16, 3)
             if not more:
                 return None
             buffer += more
+            streams += received
         line, _, buffer = buffer.partition(b"\n")
         request: dict[str, Any] = json.loads(line)
         if request["do"] == "start":
             answer: int | None = os.fork()
             if answer == 0:
-                os.close(requests)
-                os.close(answers)
-                return request
+                client.close()
+                return request, streams
+            for stream in streams:
+                os.close(stream)
+            streams = []
         else:
             answer = wait(request["pid"], request["seconds"])
-        os.write(answers, json.dumps(answer).encode() + b"\n")
+        client.sendall(json.dumps(answer).encode() + b"\n")
 
 
 def wait(pid: int, seconds: float) -> int | None:
@@ -65,14 +76,16 @@ def wait(pid: int, seconds: float) -> int | None:
         time.sleep(0.002)
 
 
-def become(request: dict[str, Any]) -> None:
+def become(request: dict[str, Any], streams: list[int]) -> None:
     """Make this process what the request asks for, short of running the command."""
-    writing = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-    streams = (("stdin", os.O_RDONLY), ("stdout", writing), ("stderr", writing))
-    for number, (stream, flags) in enumerate(streams):
-        opened = os.open(Path(request["directory"], request[stream]), flags, 0o666)
-        os.dup2(opened, number)
-        os.close(opened)
+    if request["session"]:
+        os.setsid()
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    if request["control"]:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    sys.stdin, sys.stdout, sys.stderr = map(as_at_the_start, (sys.stdin, sys.stdout, sys.stderr))
     os.chdir(request["directory"])
     os.environ.clear()
     os.environ.update(request["environment"])
@@ -98,6 +111,17 @@ def become(request: dict[str, Any]) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
+def as_at_the_start(stream: TextIO) -> io.TextIOWrapper:
+    """A standard stream as Python makes it from what its descriptor is now."""
+    assert isinstance(stream, io.TextIOWrapper)
+    found = open(  # noqa: SIM115 - as long as the process
+        stream.fileno(), stream.mode, encoding=stream.encoding, errors=stream.errors, closefd=False
+    )
+    assert isinstance(found, io.TextIOWrapper)
+    found.reconfigure(line_buffering=stream is sys.stderr or found.isatty())
+    return found
+
+
 def take_away(names: list[str]) -> None:
     """Let modules (`fcntl`) or their contents (`os.link`) be missing, and charrnn not imported."""
     for name in [name for name in sys.modules if name.split(".")[0] == "charrnn"]:
@@ -121,17 +145,16 @@ def refuse(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def main() -> None:
-    """Serve on standard input and output; in a forked process, run its command line."""
-    requests, answers = os.dup(0), os.dup(1)
-    os.dup2(2, 1)
+    """Serve on the socket; in a forked process, run its command line."""
+    client = socket.socket(fileno=os.dup(0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in PRELOADED:
         importlib.import_module(name)
-    os.write(answers, b"0\n")
+    client.sendall(b"0\n")
     gc.freeze()
-    request = serve(requests, answers)
-    if request is not None:
-        become(request)
+    asked = serve(client)
+    if asked is not None:
+        become(*asked)
         run_and_leave()
 
 

@@ -10,17 +10,20 @@ import pty
 import resource
 import select
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any
+from subprocess import PIPE
+from typing import IO, Any
 
 from charrnn.storage.header import METADATA_KEY
 from charrnn.storage.tensor_file import NO_DIGEST, SEAL
-from tests.faults.foreground import CONTROL
-from tests.support import REPOSITORY, Result, later_wins
+from tests.support import QUICK, REPOSITORY, Result, Trained, later_wins, run_interpreter
 
 TINY = (
     *("--cell", "lstm", "--layers", "1", "--hidden", "8", "--embedding", "4", "--dropout", "0.2"),
@@ -28,8 +31,6 @@ TINY = (
     *("--ngram-order", "3", "--seed", "3", "--device", "cpu"),
 )
 """Options of `train` for a run that takes a fraction of a second, the same on every machine."""
-FOREGROUND = (sys.executable, "-m", "tests.faults.foreground")
-"""Starts the command line as a terminal does, even where these tests run in the background."""
 PATIENCE = 60.0
 """Seconds after which a process counts as hanging."""
 
@@ -37,24 +38,40 @@ PATIENCE = 60.0
 class Job:
     """A command line that is running; see `Launcher`."""
 
-    def __init__(self, launcher: Launcher, pid: int, out: str, err: str) -> None:
+    def __init__(
+        self, launcher: Launcher, pid: int, out: Path, err: Path, pipes: Mapping[str, IO[bytes]]
+    ) -> None:
         self.pid = pid
+        self.pipes = pipes
+        self._status: int | None = None
         self._launcher = launcher
-        self._out = Path(out)
-        self._err = Path(err)
+        self._out = out
+        self._err = err
+
+    def __enter__(self) -> Job:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for pipe in self.pipes.values():
+            pipe.close()
 
     def kill(self, number: int = signal.SIGKILL) -> None:
-        """Send a signal."""
-        os.kill(self.pid, number)
+        """Send a signal, if it has not ended."""
+        if self._status is None:
+            os.kill(self.pid, number)
 
     def wait(self, seconds: float = PATIENCE) -> Result:
         """Wait for its end; a process that does not end in time fails the test."""
-        status = self._launcher.ask({"do": "wait", "pid": self.pid, "seconds": seconds})
-        if status is None:
+        if self._status is None:
+            self._status = self._ended(seconds)
+        if self._status is None:
             self.kill()
-            self._launcher.ask({"do": "wait", "pid": self.pid, "seconds": PATIENCE})
+            self._status = self._ended(PATIENCE)
             raise AssertionError(f"still running after {seconds} s:\n{self.err}")
-        return Result(status, self.out, self.err)
+        return Result(self._status, self.out, self.err)
+
+    def _ended(self, seconds: float) -> int | None:
+        return self._launcher.ask({"do": "wait", "pid": self.pid, "seconds": seconds})
 
     def wait_for(self, text: str, seconds: float = PATIENCE) -> None:
         """Wait until standard output or standard error holds `text`."""
@@ -77,44 +94,50 @@ class Job:
 
 
 def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8") if path.is_file() else ""
+    return path.read_bytes().decode() if path.is_file() else ""
 
 
 class Launcher:
     """Starts command lines at once, in processes forked from one that has imported torch."""
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self) -> None:
+        self._directory = tempfile.TemporaryDirectory()
         self._count = 0
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.launcher"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=REPOSITORY,
-        )
-        assert self._process.stdout is not None
-        self._process.stdout.readline()
+        self._server, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.faults.launcher"],
+                stdin=theirs.fileno(),
+                cwd=REPOSITORY,
+            )
+        self._answers = self._server.makefile()
+        self._answers.readline()
 
-    def ask(self, request: Mapping[str, Any]) -> int | None:
+    def ask(self, request: Mapping[str, Any], streams: Sequence[int] = ()) -> int | None:
         """Send a request to the server; its answer."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(request).encode() + b"\n")
-        self._process.stdin.flush()
-        answer: int | None = json.loads(self._process.stdout.readline())
+        message = json.dumps(request).encode() + b"\n"
+        sent = socket.send_fds(self._server, [message], streams)
+        self._server.sendall(message[sent:])
+        answer: int | None = json.loads(self._answers.readline())
         return answer
 
     def close(self) -> None:
         """End the server."""
-        self._process.communicate()
+        self._answers.close()
+        self._server.close()
+        self._process.wait()
+        self._directory.cleanup()
 
     def start(
         self,
         *arguments: str | Path,
         env: Mapping[str, str] | None = None,
         directory: Path | None = None,
-        stdin: str = os.devnull,
-        stdout: str | None = None,
+        stdin: str | int = os.devnull,
+        stdout: str | int | None = None,
+        stderr: int | None = None,
+        session: bool = False,
+        control: bool = False,
         fault: Mapping[str, Any] | None = None,
         file_size: int | None = None,
         more_memory: int | None = None,
@@ -128,8 +151,11 @@ class Launcher:
             arguments: of the command line.
             env: variables in addition to those of this process.
             directory: to run in; without it the current one.
-            stdin: a file to read.
-            stdout: a file to write to.
+            stdin: a file to read, a descriptor, or PIPE for the one in `Job.pipes`.
+            stdout: a file to write to, a descriptor or PIPE; without it what `Job.out` reads.
+            stderr: a descriptor or PIPE; without it what `Job.err` reads.
+            session: whether it leads a session, and a group of processes, of its own.
+            control: whether signals are to come from the terminal that its standard input is.
             fault: arguments of FaultyOS, for the writer of files.
             file_size: bytes that a file may have at most (RLIMIT_FSIZE).
             more_memory: bytes that may be added to the address space (RLIMIT_AS).
@@ -138,30 +164,105 @@ class Launcher:
             without: names that the system lacks, `os.link` or `fcntl`, for example.
         """
         self._count += 1
-        out, err = (str(self._directory / f"{self._count}.{name}") for name in ("out", "err"))
-        pid = self.ask(
-            {
-                "do": "start",
-                "arguments": later_wins(arguments),
-                "directory": str(directory or Path.cwd()),
-                "environment": {**os.environ, **(env or {})},
-                "stdin": stdin,
-                "stdout": stdout or out,
-                "stderr": err,
-                "fault": fault,
-                "file_size": file_size,
-                "more_memory": more_memory,
-                "wrong_clock": wrong_clock,
-                "ignored": ignored,
-                "without": list(without),
-            }
+        out, err = (
+            Path(self._directory.name, f"{self._count}.{name}") for name in ("out", "err")
         )
+        directory = Path(directory or Path.cwd())
+        request = {
+            "do": "start",
+            "arguments": later_wins(arguments),
+            "directory": str(directory),
+            "environment": {**os.environ, **(env or {})},
+            "session": session,
+            "control": control,
+            "fault": fault,
+            "file_size": file_size,
+            "more_memory": more_memory,
+            "wrong_clock": wrong_clock,
+            "ignored": ignored,
+            "without": list(without),
+        }
+        pipes: dict[str, IO[bytes]] = {}
+        with contextlib.ExitStack() as opened:
+            streams = [
+                _opened(opened, pipes, name, stream, directory)
+                for name, stream in (
+                    ("stdin", stdin),
+                    ("stdout", str(out) if stdout is None else stdout),
+                    ("stderr", str(err) if stderr is None else stderr),
+                )
+            ]
+            pid = self.ask(request, streams)
         assert pid is not None
-        return Job(self, pid, stdout or out, err)
+        out = directory / stdout if isinstance(stdout, str) else out
+        return Job(self, pid, out, err, pipes)
 
     def run(self, *arguments: str | Path, **options: Any) -> Result:
         """Run the command line to its end."""
         return self.start(*arguments, **options).wait()
+
+
+def _opened(
+    files: contextlib.ExitStack,
+    pipes: dict[str, IO[bytes]],
+    name: str,
+    stream: str | int,
+    directory: Path,
+) -> int:
+    """The descriptor of a process's stream; of a pipe, `pipes` gets the other end."""
+    mode = "rb" if name == "stdin" else "wb"
+    if isinstance(stream, str):
+        return files.enter_context(Path(directory, stream).open(mode)).fileno()
+    if stream != PIPE:
+        return stream
+    ends = os.pipe()
+    theirs, ours = ends if name == "stdin" else reversed(ends)
+    pipes[name] = os.fdopen(ours, "wb" if name == "stdin" else "rb")
+    return files.enter_context(os.fdopen(theirs, mode)).fileno()
+
+
+@cache
+def the_launcher() -> Launcher:
+    """One launcher for all tests of this process, started when it is first needed."""
+    return Launcher()
+
+
+def close_the_launcher() -> None:
+    """End the launcher, if there is one."""
+    if the_launcher.cache_info().currsize:
+        the_launcher().close()
+        the_launcher.cache_clear()
+
+
+READ_AT_THE_START = ("PYTHON", "LC_", "LANG", "OMP_", "MKL_", "OPENBLAS_")
+"""How variables begin that Python or NumPy reads once, when it starts."""
+
+
+def run_process(
+    *arguments: str | Path,
+    stdin: str | bytes = b"",
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> Result:
+    """Run the command line in a process of its own; nothing is translated on the way.
+
+    The process is forked from one that has imported torch, or a new interpreter where `env` has
+    what only a new one reads.
+    """
+    if any(name.startswith(READ_AT_THE_START) for name in env or {}):
+        return run_interpreter(*arguments, stdin=stdin, env=env, cwd=cwd)
+    job = the_launcher().start(*arguments, env=env, directory=cwd, stdin=PIPE)
+    with job, contextlib.suppress(BrokenPipeError):  # who has ended reads no more
+        job.pipes["stdin"].write(stdin.encode() if isinstance(stdin, str) else stdin)
+        job.pipes["stdin"].close()
+    return job.wait(100)
+
+
+def train_process(run: Path, corpus: Path, *options: str) -> Trained:
+    """Train on the command line."""
+    done = run_process("train", corpus, "-o", run, "--json", *QUICK, *options)
+    assert done.status == 0, done.err
+    return Trained(run, corpus, done.records, corpus.read_bytes().decode())
 
 
 def until(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
@@ -209,14 +310,14 @@ def on_terminal(
         after: once this has been shown.
     """
     master, slave = pty.openpty()
-    control = {CONTROL: "1"} if press else {}
-    process = subprocess.Popen(
-        [*FOREGROUND, *later_wins(arguments)],
+    job = the_launcher().start(
+        *arguments,
         stdin=slave,
         stdout=slave,
         stderr=slave,
-        env={**os.environ, "TERM": "xterm", "COLUMNS": str(columns), **control, **(env or {})},
-        start_new_session=True,
+        env={"TERM": "xterm", "COLUMNS": str(columns), **(env or {})},
+        session=True,
+        control=bool(press),
     )
     os.close(slave)
     shown = b""
@@ -233,7 +334,7 @@ def on_terminal(
             os.write(master, press.encode())
             press = ""
     os.close(master)
-    return process.wait(seconds), shown.decode()
+    return job.wait(seconds).status, shown.decode()
 
 
 # --- checkpoints that lie

@@ -10,8 +10,6 @@ import random
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 import zipfile
@@ -20,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -39,7 +38,7 @@ from charrnn.models.ngram_tables import NgramTables
 from charrnn.text.labels import Labels
 from charrnn.text.vocabulary import EOS
 from charrnn.training.state import load_run
-from tests.conftest import Command, Report
+from tests.conftest import Report
 from tests.faults.fuzz import mutation
 from tests.faults.support import (
     TINY,
@@ -492,31 +491,28 @@ def test_an_older_file_of_the_library_alone_is_refused(launcher: Launcher) -> No
 @pytest.mark.fault(15)
 @pytest.mark.parametrize("fate", ["truncated", "replaced", "deleted", "overwritten"])
 def test_a_model_that_changes_while_it_is_sampled_from_matters_not(
-    fate: str, run_charrnn: Command
+    fate: str, launcher: Launcher
 ) -> None:
     path = Path("model")
     checkpoint = small_checkpoint()
     checkpoint.weights["output.bias"][EOS] = -1e6  # it goes on and on
     save_checkpoint(path, checkpoint)
     command = ("sample", "-c", "model", "--length", "5000", "--seed", "1", "--temperature", "1")
-    expected = run_charrnn(*command).out
+    expected = launcher.run(*command).out
     assert len(expected) == 5001
-    process = subprocess.Popen(
-        [sys.executable, "-m", "charrnn", *command], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    beginning = process.stdout.read(100)
-    if fate == "truncated":
-        os.truncate(path, 0)
-    elif fate == "replaced":
-        save_checkpoint(path, random_checkpoint("xyz"))
-    elif fate == "deleted":
-        path.unlink()
-    else:
-        path.write_bytes(b"\xff" * path.stat().st_size)
-    rest, _ = process.communicate()
-    assert process.returncode == 0
-    assert beginning + rest == expected
+    with launcher.start(*command, stdout=PIPE) as job:
+        written = job.pipes["stdout"].read(100)
+        if fate == "truncated":
+            os.truncate(path, 0)
+        elif fate == "replaced":
+            save_checkpoint(path, random_checkpoint("xyz"))
+        elif fate == "deleted":
+            path.unlink()
+        else:
+            path.write_bytes(b"\xff" * path.stat().st_size)
+        written += job.pipes["stdout"].read()
+    assert job.wait().status == 0
+    assert written.decode() == expected
 
 
 # --- fuzzing

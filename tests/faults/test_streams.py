@@ -11,6 +11,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
@@ -19,12 +20,14 @@ from charrnn.models.checkpoint import load_checkpoint, save_checkpoint
 from charrnn.text.vocabulary import EOS
 from charrnn.training.state import load_run
 from tests.conftest import Command
-from tests.faults.support import FOREGROUND, TINY, Job, Launcher, on_terminal, one_line_error, until
+from tests.faults.support import TINY, Job, Launcher, on_terminal, one_line_error, until
 from tests.support import Result, prose, random_checkpoint
 
 RUN = Path("run")
 MODEL = RUN / "model.safetensors"
 TRAINING = RUN / "training.safetensors"
+FOREGROUND = (sys.executable, "-m", "tests.faults.foreground")
+"""Starts the command line as a terminal does, even where these tests run in the background."""
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 SECONDS = 5.0
 """In which a run must be saved and left."""
@@ -184,18 +187,17 @@ def test_under_nohup_a_lost_terminal_is_no_reason_to_stop(launcher: Launcher) ->
 
 @pytest.mark.fault(30)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_while_sampling_is_silent(number: signal.Signals, model: Path) -> None:
-    with subprocess.Popen(
-        [*FOREGROUND, "sample", "-c", "run", "--length=9999999", "--seed=1"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as process:
-        assert process.stdout is not None
-        process.stdout.read(100)
-        process.send_signal(number)
-        _, err = process.communicate(timeout=SECONDS)
-    assert process.returncode == STATUS[number]
-    assert err.strip() == b""
+def test_a_signal_while_sampling_is_silent(
+    number: signal.Signals, model: Path, launcher: Launcher
+) -> None:
+    command = ("sample", "-c", "run", "--length=9999999", "--seed=1")
+    with launcher.start(*command, stdout=PIPE) as job:
+        job.pipes["stdout"].read(100)
+        job.kill(number)
+        job.pipes["stdout"].read()
+        ended = job.wait(SECONDS)
+    assert ended.status == STATUS[number]
+    assert ended.err.strip() == ""
 
 
 # --- row 31: readers that leave, streams that are closed or full

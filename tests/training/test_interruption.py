@@ -6,11 +6,10 @@ import errno
 import os
 import pty
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -30,7 +29,7 @@ from charrnn.training.request import Budget, TrainingRequest
 from charrnn.training.session import train
 from charrnn.training.signals import Interrupted
 from charrnn.training.state import load_run
-from tests.faults.support import TINY, until
+from tests.faults.support import TINY, Job, Launcher
 from tests.support import prose
 
 RUN = Path("run")
@@ -132,12 +131,9 @@ def test_a_bug_in_a_listener_is_shown_as_it_is_and_the_run_saved() -> None:
 # --- processes
 
 
-def leading_its_group(*arguments: str, **streams: Any) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "charrnn", *ENDLESS, *arguments],
-        env={**os.environ, "TERM": "xterm", "COLUMNS": "200"},
-        start_new_session=True,
-        **streams,
+def leading_its_group(launcher: Launcher, *arguments: str, **streams: Any) -> Job:
+    return launcher.start(
+        *(*ENDLESS, *arguments), env={"TERM": "xterm", "COLUMNS": "200"}, session=True, **streams
     )
 
 
@@ -151,50 +147,43 @@ def assert_saved(status: int, expected: int) -> None:
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.3])
-def test_a_reader_that_dies_with_the_interrupt_leaves_a_saved_run(delay: float) -> None:
+def test_a_reader_that_dies_with_the_interrupt_leaves_a_saved_run(
+    delay: float, launcher: Launcher
+) -> None:
     """`train --json | reader`, and Ctrl-C: both are signalled, the reader dies first."""
-    with leading_its_group("--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        while b'"event": "validation"' not in process.stdout.readline():
+    with leading_its_group(launcher, "--json", stdout=PIPE, stderr=PIPE) as job:
+        while b'"event": "validation"' not in job.pipes["stdout"].readline():
             pass
-        process.send_signal(signal.SIGINT)
-        process.stdout.close()
+        job.kill(signal.SIGINT)
+        job.pipes["stdout"].close()
         time.sleep(delay)
-        status = process.wait(30)
+        status = job.wait(30).status
     assert_saved(status, 130)
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
 def test_a_window_that_is_closed_while_the_bar_is_up_leaves_a_saved_run(
-    number: signal.Signals,
+    number: signal.Signals, launcher: Launcher
 ) -> None:
     """The terminal was closed: every write to it fails with EIO."""
     master, slave = pty.openpty()
-    process = leading_its_group(stdin=slave, stdout=slave, stderr=slave)
+    job = leading_its_group(launcher, stdin=slave, stdout=slave, stderr=slave)
     os.close(slave)
     shown = b""
     while b"step 100" not in shown:
         shown += os.read(master, 1 << 16)
-    process.send_signal(number)
+    job.kill(number)
     os.close(master)
-    assert_saved(process.wait(30), STATUS[number])
+    assert_saved(job.wait(30).status, STATUS[number])
 
 
-def test_a_terminal_that_hangs_up_by_itself_leaves_a_saved_run() -> None:
+def test_a_terminal_that_hangs_up_by_itself_leaves_a_saved_run(launcher: Launcher) -> None:
     """As the kernel does it: the controlling terminal goes away, and SIGHUP comes of that."""
-    pid, master = pty.fork()
-    if pid == 0:
-        os.execv(sys.executable, [sys.executable, "-m", "charrnn", *ENDLESS])
+    master, slave = pty.openpty()
+    job = leading_its_group(launcher, stdin=slave, stdout=slave, stderr=slave, control=True)
+    os.close(slave)
     shown = b""
     while b"step 100" not in shown:
         shown += os.read(master, 1 << 16)
     os.close(master)
-    found: list[int] = []
-
-    def ended() -> bool:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        found.extend([os.waitstatus_to_exitcode(status)] if done else [])
-        return bool(done)
-
-    until(ended, 30)
-    assert_saved(found[0], 129)
+    assert_saved(job.wait(30).status, 129)
