@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from charrnn.errors import CheckpointError, Flag, Parameter, SettingsError, VocabularyError
+from charrnn.errors import Flag, Parameter, SettingsError, VocabularyError
 from charrnn.inference.arguments import DEFAULT_LENGTH, require_count, seed_or_new, texts_of
 from charrnn.inference.classification import (
     Classification,
@@ -37,6 +37,7 @@ from charrnn.models.interface import LanguageModel
 from charrnn.models.loading import load_model
 from charrnn.storage.bundled import model_name
 from charrnn.storage.runs import find_checkpoint
+from charrnn.storage.sealed_file import SealedFile
 from charrnn.text.documents import Documents
 from charrnn.text.labels import Labels
 from charrnn.text.vocabulary import EOS, Vocabulary
@@ -66,10 +67,15 @@ class TrainedModel(CorpusMethods, Restorer):
         use_ngram: bool = True,
     ) -> TrainedModel:
         """Read a checkpoint; see `charrnn.load` for arguments and errors."""
-        if checkpoint == "":
-            raise CheckpointError("the name of the checkpoint is empty; name a run directory")
         path = find_checkpoint(None if checkpoint is None else str(checkpoint))
-        found = load_checkpoint(path)
+        return cls.read(path, path, device, use_ngram)
+
+    @classmethod
+    def read(
+        cls, path: Path, source: Path | SealedFile, device: str, use_ngram: bool
+    ) -> TrainedModel:
+        """Read the checkpoint at `path` from `source`; see `charrnn.load` for errors."""
+        found = load_checkpoint(source)
         return cls(found, path, load_model(found, device, use_ngram))
 
     def __repr__(self) -> str:

@@ -182,6 +182,17 @@ def _mallopt(parameters: Mapping[int, int]) -> None:
         mallopt(parameter, value)
 
 
+def large_buffer(size: int) -> memoryview:
+    """Zeroed memory, in huge pages where the system has them: several times faster to fill."""
+    if not size:
+        return memoryview(bytearray())
+    private = getattr(mmap, "MAP_PRIVATE", 0) | getattr(mmap, "MAP_ANONYMOUS", 0)
+    buffer = mmap.mmap(-1, size, flags=private) if private else mmap.mmap(-1, size)
+    with suppress(AttributeError, OSError):
+        buffer.madvise(mmap.MADV_HUGEPAGE)
+    return memoryview(buffer)
+
+
 def release_pages(array: npt.NDArray[Any]) -> None:
     """Give the pages under `array` back to the system, if it is a span of a memory-mapped file.
 

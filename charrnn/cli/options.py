@@ -127,10 +127,15 @@ def ngram_option(function: Command) -> Command:
 
 def open_model(checkpoint: str | None, device: str, no_ngram: bool) -> TrainedModel:
     """Open the model; name it on stderr if the user did not."""
-    from charrnn.api import TrainedModel  # imports NumPy, which help does without
+    from charrnn.storage.runs import find_checkpoint, model_file  # not needed for help
+    from charrnn.storage.sealed_file import SealedFile
 
     keep_freed_memory()
-    model = TrainedModel.open(checkpoint, device, not no_ngram)
+    path = find_checkpoint(checkpoint)
+    file = SealedFile(model_file(path))  # a large one is read while NumPy is being imported
+    from charrnn.api import TrainedModel
+
+    model = TrainedModel.read(path, file, device, not no_ngram)
     if checkpoint is None:
         note_chosen(model.path)
     if model.checkpoint.training.get("history") == []:

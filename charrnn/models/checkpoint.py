@@ -20,8 +20,9 @@ from charrnn.models.ngram import NgramSource
 from charrnn.models.ngram_counts import NgramCounts, expected_tensors
 from charrnn.models.ngram_tables import LAYOUT, NgramTables, expected_tables
 from charrnn.storage import tensor_file
-from charrnn.storage.header import REMEDY, Description
-from charrnn.storage.runs import MODEL_FILE
+from charrnn.storage.header import Description
+from charrnn.storage.runs import model_file
+from charrnn.storage.sealed_file import SealedFile
 from charrnn.storage.tensor_file import WRITERS, Specification, check_version
 from charrnn.text.labels import Labels
 from charrnn.text.reading import Reading
@@ -144,17 +145,17 @@ def _format_version(checkpoint: Checkpoint) -> int:
     return 2 if needs_new or several else network
 
 
-def load_checkpoint(path: Path) -> Checkpoint:
-    """Read the checkpoint in the file or run directory `path`.
+def load_checkpoint(source: Path | SealedFile) -> Checkpoint:
+    """Read a checkpoint.
+
+    Args:
+        source: a file, a run directory, or a file that is being read already.
 
     Raises:
         CheckpointError: the file is missing, damaged, inconsistent, or of a newer format.
     """
-    if path.is_dir():
-        path = path / MODEL_FILE
-        if not path.exists():
-            raise CheckpointError(f"{path.parent} has no {MODEL_FILE}; {REMEDY}")
-    with tensor_file.opened(path, _expected_arrays) as (description, arrays):
+    file = model_file(source) if isinstance(source, Path) else source
+    with tensor_file.opened(file, _expected_arrays) as (description, arrays):
         vocabulary, labels, architecture = _parts(description)
         ngram = _ngram(description.get("ngram"), arrays)
         own = {name: array for name, array in arrays.items() if not name.startswith(NGRAM)}

@@ -29,6 +29,8 @@ TOLERANCE = 1e-4
 """How far from 1 the probabilities after a context may add up."""
 CHECKED = 1 << 16
 """Contexts that are checked at a time: their tables fit into a processor's cache."""
+MANY_BLOCKS = 16
+"""Two threads check so many such blocks, or more."""
 
 
 @dataclass(frozen=True)
@@ -151,10 +153,19 @@ class NgramTables:
             context, place = context + self.ngrams[k - 1], place + self.ngrams[k]
         if self.first[0] != 0 or list(self.first[-2:]) != [place] * 2 or self.gamma[-1] != 1:
             raise CheckpointError("the n-grams end at a wrong place")
-        for start in range(0, self.contexts, CHECKED):
-            self._check_families(slice(start, min(start + CHECKED, self.contexts)))
         if self.probability[-1] != 0:
             raise CheckpointError("an n-gram that was never seen has a probability")
+        starts = range(0, self.contexts, CHECKED)
+        blocks = [slice(start, min(start + CHECKED, self.contexts)) for start in starts]
+        if len(blocks) < MANY_BLOCKS:
+            for block in blocks:
+                self._check_families(block)
+            return
+        from concurrent.futures import ThreadPoolExecutor  # takes longer than a small model
+
+        with ThreadPoolExecutor(2) as pool:
+            for _ in pool.map(self._check_families, blocks):
+                pass
 
     def _check_families(self, contexts: slice) -> None:
         """Check some contexts and their continuations. Comparisons are false for NaN, too."""

@@ -35,6 +35,8 @@ def find_checkpoint(given: str | None) -> Path:
     Raises:
         CheckpointError: nothing is at that path, or several runs could be meant.
     """
+    if given == "":
+        raise CheckpointError("the name of the checkpoint is empty; name a run directory")
     named = given or os.environ.get(ENVIRONMENT_VARIABLE)
     if named:
         return _named(named)
@@ -50,6 +52,19 @@ def find_checkpoint(given: str | None) -> Path:
             f"there are several models ({names}); name one with ", Parameter("checkpoint")
         )
     return runs[0]
+
+
+def model_file(path: Path) -> Path:
+    """The file of the model in a run directory, or the file `path` itself.
+
+    Raises:
+        CheckpointError: the directory has none.
+    """
+    if not path.is_dir():
+        return path
+    if not (path / MODEL_FILE).exists():
+        raise CheckpointError(f"{path} has no {MODEL_FILE}; {REMEDY}")
+    return path / MODEL_FILE
 
 
 def model_names() -> list[str]:

@@ -14,9 +14,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
-import re
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,18 +24,17 @@ from safetensors.numpy import save
 
 from charrnn.arrays import Array
 from charrnn.errors import CharRNNError, CheckpointError
-from charrnn.storage.files import explain, write_atomically
+from charrnn.storage.files import write_atomically
 from charrnn.storage.header import (
     MAX_HEADER,
     METADATA_KEY,
-    REMEDY,
     Description,
     description_of,
     header_length,
     one_line,
-    open_regular,
     strict_json,
 )
+from charrnn.storage.sealed_file import NO_DIGEST, SealedFile, find_seal
 
 Specification: TypeAlias = tuple[str, tuple[int, ...]]
 """An array's dtype, by NumPy's name, and its shape."""
@@ -48,10 +44,6 @@ FORMAT_VERSION = 2
 """The newest format. A file that needs nothing of version 2 is written as version 1."""
 WRITERS = {1: "0.1", 2: "0.2"}
 """Format version -> the first charrnn that reads it."""
-NO_DIGEST = "0" * 64
-LARGE = 1 << 20
-"""Bytes; of a smaller file the SHA-256 takes less time than a thread takes to start."""
-SEAL = re.compile(rb'\\"sha256\\":\\"([0-9a-f]{64})\\"')
 DTYPES = {
     "F16": "float16",
     "F32": "float32",
@@ -62,6 +54,8 @@ DTYPES = {
     "U64": "uint64",
     "I64": "int64",
 }
+
+
 def canonical_json(value: object) -> str:
     """The one way to write `value`: sorted keys, no spaces, ASCII, no NaN or infinity."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -79,9 +73,8 @@ def encode(description: Description, arrays: Mapping[str, Array]) -> bytes:
     digest = hashlib.sha256(unsealed).hexdigest().encode()
     if int.from_bytes(unsealed[:8], "little") > MAX_HEADER:
         raise CheckpointError("the description of the run is too long; validate less often")
-    seal = SEAL.search(unsealed)
-    assert seal is not None
-    return b"".join([unsealed[: seal.start(1)], digest, unsealed[seal.end(1) :]])
+    start, stop = find_seal(unsealed).span(1)
+    return b"".join([unsealed[:start], digest, unsealed[stop:]])
 
 
 def write(path: Path, description: Description, arrays: Mapping[str, Array]) -> None:
@@ -94,41 +87,47 @@ def write(path: Path, description: Description, arrays: Mapping[str, Array]) -> 
     write_atomically(path, encode(description, arrays))
 
 
-def read(path: Path, expected: Expectation) -> tuple[Description, dict[str, Array]]:
+def read(
+    source: Path | SealedFile, expected: Expectation
+) -> tuple[Description, dict[str, Array]]:
     """Read a sealed file. The arrays share the memory that it was read into.
 
     Args:
+        source: its path, or the file that is being read already.
         expected: the dtype and shape of every array, given the description; may raise
             CharRNNError.
 
     Raises:
         CheckpointError: it is missing, not a sealed file, damaged or inconsistent.
     """
-    with opened(path, expected) as contents:
+    with opened(source, expected) as contents:
         return contents
 
 
 @contextmanager
-def opened(path: Path, expected: Expectation) -> Iterator[tuple[Description, dict[str, Array]]]:
+def opened(
+    source: Path | SealedFile, expected: Expectation
+) -> Iterator[tuple[Description, dict[str, Array]]]:
     """Like `read`, for a block that checks the contents while the SHA-256 is being computed.
 
     What the block finds wrong is reported like what is found here; the contents may be used only
     after it. If the file is damaged, that is what is reported, whatever else is wrong.
     """
-    data = _read_regular(path)
+    file = SealedFile(source) if isinstance(source, Path) else source
+    data = file.data()
     try:
-        length = header_length(data)
-        seal = _Seal(data, length)
         try:
+            length = header_length(data)
             header = strict_json(bytes(data[8 : 8 + length]))
             description = description_of(header)
             specifications = expected(description)
             _check_arrays(header, specifications)
             yield description, _arrays(data[8 + length :], header, specifications)
         finally:
-            seal.check()
+            file.check()
     except (CharRNNError, RecursionError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} is not a usable checkpoint: {one_line(error)}") from error
+        message = f"{file.path} is not a usable checkpoint: {one_line(error)}"
+        raise CheckpointError(message) from error
 
 
 def check_version(description: Description, kind: str) -> None:
@@ -141,48 +140,6 @@ def check_version(description: Description, kind: str) -> None:
         raise CheckpointError(f"its format {version} needs charrnn >= {needed}; upgrade charrnn")
     if description.get("kind") != kind:
         raise CheckpointError(f"it holds {description.get('kind')!r}, not {kind!r}")
-
-
-def _read_regular(path: Path) -> memoryview:
-    """The whole file."""
-    try:
-        with open_regular(path) as file:
-            # NumPy asks for huge pages, which makes a large file several times faster to read.
-            data = np.empty(os.fstat(file.fileno()).st_size, np.uint8).data
-            return data[: file.readinto(data)]
-    except OSError as error:
-        raise CheckpointError(f"cannot read {path}: {explain(error)}; {REMEDY}") from None
-
-
-class _Seal:
-    """Computes the SHA-256 of a file's `data`, of a large file in a thread of its own."""
-
-    def __init__(self, data: memoryview, header_length: int) -> None:
-        seals = list(SEAL.finditer(data, 8, 8 + header_length))
-        if len(seals) != 1:
-            raise CheckpointError(f"it was not written by charrnn; {REMEDY}")
-        self._data, self._seal = data, seals[0]
-        self._digest = b""
-        self._thread: threading.Thread | None = None
-        if len(data) < LARGE:
-            self._compute()
-        else:
-            self._thread = threading.Thread(target=self._compute)
-            self._thread.start()
-
-    def _compute(self) -> None:
-        start, stop = self._seal.span(1)
-        whole = hashlib.sha256(self._data[:start])
-        whole.update(NO_DIGEST.encode())
-        whole.update(self._data[stop:])
-        self._digest = whole.hexdigest().encode()
-
-    def check(self) -> None:
-        """Wait for it; raise CheckpointError unless it is what the file says."""
-        if self._thread is not None:
-            self._thread.join()
-        if self._digest != self._seal[1]:
-            raise CheckpointError("its SHA-256 does not match: the file is damaged; copy it again")
 
 
 def _check_arrays(header: dict[str, Any], expected: Mapping[str, Specification]) -> None:

@@ -22,7 +22,7 @@ from subprocess import PIPE
 from typing import IO, Any
 
 from charrnn.storage.header import METADATA_KEY
-from charrnn.storage.tensor_file import NO_DIGEST, SEAL
+from charrnn.storage.sealed_file import NO_DIGEST, SEAL
 from tests.support import QUICK, REPOSITORY, Result, Trained, later_wins, run_interpreter
 
 TINY = (

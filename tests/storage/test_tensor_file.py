@@ -21,6 +21,7 @@ from charrnn.errors import CheckpointError, SettingsError
 from charrnn.storage import tensor_file
 from charrnn.storage.files import TEMPORARY_SUFFIX, OutputError
 from charrnn.storage.header import Description
+from charrnn.storage.sealed_file import LARGE, SealedFile
 from charrnn.storage.tensor_file import Expectation, Specification
 
 DESCRIPTION = {"kind": "test", "text": "é \u2028 \\", "numbers": [1, 2.5, None, True]}
@@ -116,13 +117,32 @@ def test_the_digest_covers_every_byte() -> None:
 
 
 def test_a_large_file_is_checked_in_a_thread() -> None:
-    arrays = {"large": np.arange(tensor_file.LARGE // 4, dtype=np.float32)}
+    arrays = {"large": np.arange(LARGE // 4, dtype=np.float32)}
     data = bytearray(tensor_file.encode(DESCRIPTION, arrays))
     _, found = read_bytes(bytes(data), arrays)
     np.testing.assert_array_equal(found["large"], arrays["large"])
     data[-1] ^= 1
     with pytest.raises(CheckpointError, match="SHA-256 does not match"):
         read_bytes(bytes(data), arrays)
+
+
+@pytest.mark.parametrize("size", [LARGE, 100])
+def test_a_file_that_changes_while_it_is_read_ahead(size: int) -> None:
+    arrays = {"values": np.arange(size // 4, dtype=np.float32)}
+    path = Path("file.safetensors")
+    path.write_bytes(tensor_file.encode(DESCRIPTION, arrays))
+    file = SealedFile(path)
+    file.data()
+    with path.open("r+b") as changed:
+        changed.truncate(50)
+    _, found = tensor_file.read(file, expecting(arrays))
+    np.testing.assert_array_equal(found["values"], arrays["values"])
+
+
+def test_what_is_wrong_with_a_file_that_is_read_ahead_is_told_when_it_is_used() -> None:
+    file = SealedFile(Path("missing.safetensors"))
+    with pytest.raises(CheckpointError, match=r"cannot read missing\.safetensors"):
+        tensor_file.read(file, expecting({}))
 
 
 def test_the_digest_is_that_of_the_file_with_zeros_in_its_place() -> None:
