@@ -13,14 +13,24 @@ from typing import TypeAlias
 import numpy as np
 
 from charrnn.arrays import Floats, Integers
+from charrnn.inference.online_bias import LENGTHS
 from charrnn.inference.online_mixture import Blend, OnlineMixture
 from charrnn.inference.online_ngram import ROOT, Contexts, OnlineNgram
 from charrnn.models.interface import LanguageModel, LogProbabilities, Rows, State, Tokens
 from charrnn.models.mixture import Mixture
 from charrnn.models.ngram import NgramModel
+from charrnn.text.vocabulary import EOS
 
-AdaptedState: TypeAlias = tuple[State, list[Contexts]]
-"""Of the trained models, and the known contexts of each text (B)."""
+Latest: TypeAlias = tuple[int, ...]
+"""The last characters of a text, the last one first, as many as `online_bias` looks at."""
+BEGINNING: Latest = (EOS,) * LENGTHS
+AdaptedState: TypeAlias = tuple[State, list[Contexts], list[Latest]]
+"""Of the trained models, and the known contexts and last characters of each text (B)."""
+
+
+def followed(latest: Latest, character: int) -> Latest:
+    """`latest` after one more character."""
+    return character, *latest[:-1]
 
 
 @dataclass(frozen=True)
@@ -92,11 +102,14 @@ class AdaptedModel:
 
     def initial_state(self, batch: int) -> AdaptedState:
         """The state before the first character of `batch` new texts."""
-        return self._parts.initial_state(batch), [[ROOT]] * batch
+        return self._parts.initial_state(batch), [[ROOT]] * batch, [BEGINNING] * batch
 
     def select(self, state: AdaptedState, rows: Rows) -> AdaptedState:
         """The state of the texts `rows` alone."""
-        return self._parts.select(state[0], rows), [state[1][row] for row in rows.tolist()]
+        parts, contexts, latest = state
+        which = rows.tolist()
+        chosen = self._parts.select(parts, rows)
+        return chosen, [contexts[row] for row in which], [latest[row] for row in which]
 
     def step(self, tokens: Tokens, state: AdaptedState) -> tuple[LogProbabilities, AdaptedState]:
         """Read `tokens` (B,) -> log-probabilities (B, V), state."""
@@ -107,28 +120,29 @@ class AdaptedModel:
         """Read `tokens` (B, T) -> log-probabilities (B, T, V), state."""
         trained, matched, parts_state = self._parts.read(tokens, state[0])
         found = np.empty((*tokens.shape, self._size), np.float32)
-        ends = list(state[1])
+        ends, latest = list(state[1]), list(state[2])
         for row, at in np.ndindex(*tokens.shape):
             token = int(tokens[row, at])
             if self._online is not None and token < self._size:  # not a label
                 ends[row] = self._online.follow(ends[row], token)
-            blend = self.blend(trained[row, at], int(matched[row, at]), ends[row], token)
-            found[row, at] = blend.mixed
-        return found, (parts_state, ends)
+            latest[row] = followed(latest[row], token)
+            known = int(matched[row, at])
+            found[row, at] = self.blend(trained[row, at], known, ends[row], latest[row]).mixed
+        return found, (parts_state, ends, latest)
 
-    def blend(self, trained: Floats, matched: int, contexts: Contexts, token: int) -> Blend:
+    def blend(self, trained: Floats, matched: int, contexts: Contexts, latest: Latest) -> Blend:
         """Mix the predictions of the trained models (M', V) with that of the text itself.
 
         Args:
             trained: their log-probabilities.
             matched: the length of the context that the trained n-gram model knows.
             contexts: those that the text has had before.
-            token: the character before the one to be predicted.
+            latest: the characters before the one to be predicted.
         """
         if self._online is not None:
             trained = np.concatenate([trained, self._online.predict(contexts)[None]])
-        places = (matched, len(contexts) - 1, token, int(trained[0].argmax()))
-        return self._mixture.mix(trained, self._parts.exponents[matched], places)
+        places = (matched, len(contexts) - 1, latest[0], int(trained[0].argmax()))
+        return self._mixture.mix(trained, self._parts.exponents[matched], places, latest)
 
     def score(
         self, tokens: Tokens, targets: Tokens, state: AdaptedState

@@ -11,18 +11,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from charrnn.arrays import Floats, Integers
 from charrnn.errors import Parameter, SettingsError
-from charrnn.inference.adapted import AdaptedModel, Parts
+from charrnn.inference.adapted import BEGINNING, AdaptedModel, Parts, followed
+from charrnn.inference.online_bias import OnlineBias
 from charrnn.inference.online_mixture import OnlineMixture
 from charrnn.inference.online_ngram import ORDER, ROOT, OnlineNgram
+from charrnn.inference.read_ahead import Segment, read_ahead, segments
 from charrnn.inference.scoring import Scored, Stream, score_spans
 from charrnn.models.checkpoint import Checkpoint
-from charrnn.models.interface import LanguageModel, Tokens
+from charrnn.models.interface import LanguageModel
 from charrnn.models.loading import load_model
 from charrnn.text.documents import Documents
 from charrnn.text.vocabulary import EOS
@@ -35,6 +38,9 @@ SEGMENT = 20
 """Characters after which the network learns."""
 SEGMENTS_AT_ONCE = 100
 """Scores of so many segments are reported together."""
+MIXTURE_RATES = np.array([0.5, 0.5, 1.5, 1.0], np.float32)
+"""Of each set of weights, as multiples of the mixture's rate: of those for the lengths of context
+that the trained n-grams know, and the text's own; the character before; the one expected."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +52,14 @@ class Rates:
         pull: the share of the way back to the trained weights, for each segment.
         mixture: of the weights of the mixture, for each character.
         online: the weight that the n-grams of the text itself begin with.
+        bias: of what the mixture misjudges after each context.
     """
 
     network: float = 4e-4
     pull: float = 7e-4
     mixture: float = 0.002
     online: float = 0.1
+    bias: float = 0.1
 
     def times(self, factor: float) -> Rates:
         """All rates, `factor` times as high.
@@ -67,7 +75,7 @@ class Rates:
     @property
     def learn(self) -> bool:
         """Whether anything is learnt."""
-        return self != Rates(0, 0, 0, 0)
+        return any(getattr(self, field.name) for field in fields(self))
 
 
 class AdaptiveModel(Stream):
@@ -91,7 +99,8 @@ class AdaptiveModel(Stream):
         self._mixture = OnlineMixture(
             exponents.shape[1] + (self._online is not None),
             (len(exponents), ORDER + 1, size + len(checkpoint.labels or ()), size),
-            rates.mixture,
+            (rates.mixture * MIXTURE_RATES).tolist(),
+            OnlineBias(size, rates.bias) if self._online else None,
         )
         if self._online:
             online = np.full((len(exponents), 1), rates.online, np.float32)
@@ -119,19 +128,15 @@ class AdaptiveModel(Stream):
             yield from score_spans(self._static, documents)
             return
         read: list[tuple[int, Integers, Floats]] = []
-        spans = zip(documents.starts.tolist(), documents.lengths.tolist(), strict=True)
-        for number, (start, length) in enumerate(spans):
-            self._begin(after_label=documents.labels is not None)
-            for at in range(start, start + length, SEGMENT):
-                positions = np.arange(at, min(at + SEGMENT, start + length))
-                tokens = documents.ids[positions - 1].astype(np.int64)
-                if at == start:
-                    tokens[0] = EOS if documents.labels is None else documents.labels[number]
-                values = self._learn(tokens, documents.ids[positions].astype(np.int64))
-                read.append((number, positions, values))
-                if len(read) == SEGMENTS_AT_ONCE:
-                    yield _joined(read)
-                    read = []
+        labelled = documents.labels is not None
+        for segment, network in self._segments(documents):
+            if segment.begins:
+                self._begin(labelled)
+            values = self._learn(segment, network)
+            read.append((segment.document, segment.positions, values))
+            if len(read) == SEGMENTS_AT_ONCE:
+                yield _joined(read)
+                read = []
         if read:
             yield _joined(read)
 
@@ -152,37 +157,56 @@ class AdaptiveModel(Stream):
         weights = {**checkpoint.weights, **self._network.weights()}
         return replace(checkpoint, weights=weights, half=False)
 
-    def _begin(self, after_label: bool) -> None:
+    def _segments(self, documents: Documents) -> Iterator[tuple[Segment, Floats | None]]:
+        """Each segment of `documents` and, if the network learns, what it predicts there (T, V)."""
+        found = segments(documents, SEGMENT)
+        if self._network is None:
+            return ((segment, None) for segment in found)
+        return read_ahead(found, partial(_read, self._network, documents.labels is not None))
+
+    def _begin(self, labelled: bool) -> None:
         """A new text begins, with EOS, which the caller reads unless a label comes first."""
-        if self._network is not None:
-            self._network.begin()
         if self._online is not None:
             self._online.begin()
+        self._latest = BEGINNING
         self._state = self._parts.initial_state(1)
-        if after_label:
-            self._predict(np.array([EOS]))
+        if labelled:
+            self._state = self._parts.read(np.array([[EOS]]), self._state)[-1]
 
-    def _predict(self, tokens: Tokens) -> tuple[Floats, Integers]:
-        """Read `tokens` (T,) -> what the trained models predict (T, M', V), known lengths (T,)."""
-        network = None if self._network is None else self._network.predict(tokens)[None]
-        trained, matched, self._state = self._parts.read(tokens[None], self._state, network)
-        return trained[0], matched[0]
+    def _learn(self, segment: Segment, network: Floats | None) -> Floats:
+        """Log-probabilities (T,) of what followed in `segment`; then learn from it.
 
-    def _learn(self, tokens: Tokens, targets: Tokens) -> Floats:
-        """Read `tokens` (T,) -> log-probability (T,) of `targets` (T,); then learn from those."""
-        trained, matched = self._predict(tokens)
-        values = np.empty(len(tokens), np.float32)
-        rows = zip(tokens.tolist(), targets.tolist(), trained, matched.tolist(), strict=True)
-        for at, (token, target, predictions, length) in enumerate(rows):
+        `network`: what the network predicts (T, V), if it learns too.
+        """
+        together = None if network is None else network[None]
+        trained, matched, self._state = self._parts.read(
+            segment.tokens[None], self._state, together
+        )
+        values = np.empty(len(segment.tokens), np.float32)
+        known = zip(trained[0], matched[0].tolist(), strict=True)
+        pairs = zip(segment.tokens.tolist(), segment.targets.tolist(), strict=True)
+        for at, ((token, target), (predictions, length)) in enumerate(
+            zip(pairs, known, strict=True)
+        ):
+            self._latest = followed(self._latest, token)
             contexts = [ROOT] if self._online is None else self._online.contexts
-            blend = self._now.blend(predictions, length, contexts, token)
+            blend = self._now.blend(predictions, length, contexts, self._latest)
             values[at] = blend.mixed[target]
             self._mixture.learn(blend, target)
             if self._online is not None:
                 self._online.learn(target)
-        if self._network is not None:
-            self._network.learn(targets)
         return values
+
+
+def _read(network: DynamicNetwork | DynamicEnsemble, labelled: bool, segment: Segment) -> Floats:
+    """Let `network` predict `segment` (T, V), then learn from it."""
+    if segment.begins:
+        network.begin()
+        if labelled:
+            network.predict(np.array([EOS]))
+    predicted = network.predict(segment.tokens)
+    network.learn(segment.targets)
+    return predicted
 
 
 def _joined(read: Sequence[tuple[int, Integers, Floats]]) -> Scored:

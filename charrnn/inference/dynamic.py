@@ -2,26 +2,48 @@
 
 After each segment of text, which it has predicted, the weights take a step down its gradient g:
 theta += pull (theta_0 - theta) - rate g / (RMS + eps). RMS is the root of the mean square that each
-weight's gradient has had so far; the pull leads back to the weights as trained.
+weight's gradient has had so far; the pull leads back to the weights as trained. That is Adagrad
+(Duchi et al. 2011) with a rate that grows as the root of the number of steps.
 
-Needs torch, and is imported only to adapt. Axes: T positions, V vocabulary entries.
+Beside each segment some earlier ones are read again, from the states where they began: g is the
+gradient of all of them. As one product they cost little more than one.
+
+Needs torch, and is imported only to adapt. Axes: B segments, T positions, V vocabulary entries.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
+from random import Random
+from typing import NamedTuple
 
 import torch
+from torch import Tensor
 from torch.nn.functional import nll_loss
 from torch.nn.utils import parameters_to_vector
 
 from charrnn.arrays import Array, Floats
 from charrnn.models.architecture import Architecture
 from charrnn.models.interface import Tokens
-from charrnn.models.torch_rnn import Network
+from charrnn.models.torch_rnn import Network, TorchState
 from charrnn.models.torch_threads import one_thread
 
 EPSILON = 1e-4
+REPLAYED = 2
+"""So many earlier segments are read again beside each new one."""
+REPLAY_WEIGHT = 0.3
+"""Of each of them, where the new one has 1."""
+KEPT = 2048
+"""The latest segments, from which those are drawn."""
+
+
+class _Segment(NamedTuple):
+    """A segment that was read: tokens (T,), what followed each (T,), the state before."""
+
+    tokens: Tensor
+    targets: Tensor
+    state: TorchState
 
 
 class DynamicNetwork:
@@ -49,10 +71,14 @@ class DynamicNetwork:
         self._weights = parameters_to_vector(self._network.parameters()).detach()
         self._start = self._weights.clone()
         self._gradient = torch.zeros_like(self._start)
-        self._square = torch.zeros_like(self._start)
         self._share_memory()
+        together = torch.nn.Parameter(self._weights)
+        together.grad = self._gradient
+        self._optimizer = torch.optim.Adagrad([together], fused=True)
         self._read = 0.0
         self._rate, self._pull, self._segment = rate, pull, segment
+        self._kept: deque[_Segment] = deque(maxlen=KEPT)
+        self._draw = Random(0)
         self.begin()
 
     def begin(self) -> None:
@@ -62,24 +88,41 @@ class DynamicNetwork:
     @one_thread()  # for so little work, others take longer to wait for than they save
     def predict(self, tokens: Tokens) -> Floats:
         """Read `tokens` (T,) -> log-probabilities (T, V) in nats of what follows each."""
-        inputs = torch.as_tensor(tokens.astype("int64"))[None]
-        logits, state = self._network(inputs, self._state)
-        self._predicted = logits[0].log_softmax(-1)
-        self._state = tuple(part.detach() for part in state)
-        predicted: Floats = self._predicted.detach().numpy()
+        self._inputs, self._before = torch.as_tensor(tokens.astype("int64")), self._state
+        whole = len(tokens) == self._segment and self._kept
+        self._again = self._draw.choices(self._kept, k=REPLAYED) if whole else []
+        inputs = torch.stack([self._inputs, *(each.tokens for each in self._again)])
+        states = [self._before, *(each.state for each in self._again)]
+        logits, after = self._network(
+            inputs, tuple(torch.cat(parts, 1) for parts in zip(*states, strict=True))
+        )
+        self._predicted = logits.log_softmax(-1)  # (B, T, V)
+        self._state = tuple(part[:, :1].detach() for part in after)
+        predicted: Floats = self._predicted[0].detach().numpy()
         return predicted
 
     @one_thread()
     def learn(self, targets: Tokens) -> None:
         """Learn from what followed: `targets` (T,) of the tokens predicted last."""
+        followed = torch.as_tensor(targets.astype("int64"))
         self._gradient.zero_()
-        nll_loss(self._predicted, torch.as_tensor(targets.astype("int64"))).backward()
+        self._loss(followed).backward()
         share = len(targets) / self._segment
         self._read += share
-        self._square.addcmul_(self._gradient, self._gradient, value=share)
-        rms = torch.div(self._square, self._read).sqrt_().add_(EPSILON)
-        self._weights.lerp_(self._start, min(1.0, self._pull * share))
-        self._weights.addcdiv_(self._gradient, rms, value=-self._rate * share)
+        (group,) = self._optimizer.param_groups
+        group["lr"], group["eps"] = self._rate * self._read**0.5, EPSILON * self._read**0.5
+        with torch.no_grad():
+            self._weights.lerp_(self._start, min(1.0, self._pull * share))
+        self._optimizer.step()
+        if share == 1:
+            self._kept.append(_Segment(self._inputs, followed, self._before))
+
+    def _loss(self, targets: Tensor) -> Tensor:
+        """In nats per character of a whole segment."""
+        loss = nll_loss(self._predicted[0], targets, reduction="sum") / self._segment
+        for row, each in enumerate(self._again, start=1):
+            loss = loss + REPLAY_WEIGHT * nll_loss(self._predicted[row], each.targets)
+        return loss
 
     def _share_memory(self) -> None:
         """Lay all weights, and all gradients, out as one vector: one pass for each operation."""

@@ -15,7 +15,7 @@ Axis: V vocabulary entries.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from typing import NamedTuple, TypeAlias
 
@@ -33,6 +33,8 @@ PRIOR = 2.0
 """An escape starts as if it had been seen so often."""
 MEMORY = 1000.0
 """An escape is learnt from about so many of its latest occasions."""
+SMALLEST = 1e-4
+"""No escape is less probable: in a long text it would become impossible."""
 
 Contexts: TypeAlias = list[int]
 """The known contexts that a text ends with, the empty one first: nodes, or where there is none yet,
@@ -69,6 +71,7 @@ class OnlineNgram:
         self._counts = [0]
         self._next = [0]  # for each leaf, the place in the text of what followed it
         self._contexts = [ROOT]
+        self._predicted: tuple[Contexts, list[_Counts]] = ([], [])
 
     @property
     def contexts(self) -> Contexts:
@@ -84,8 +87,11 @@ class OnlineNgram:
     def learn(self, character: int) -> None:
         """Read the next character of the text."""
         below = 1.0 / self._size
-        for pairs, total, escape in reversed(list(self._known(self._contexts))):
-            share = escape[0] / escape[1]
+        contexts, known = self._predicted
+        if contexts is not self._contexts:
+            known = self._known(self._contexts)
+        for pairs, total, escape in reversed(known):
+            share = max(SMALLEST, escape[0] / escape[1])
             count = next((count for each, count in pairs if each == character), 0)
             probability = (1 - share) * count / total + share * below
             if escape[1] > MEMORY:
@@ -101,8 +107,10 @@ class OnlineNgram:
         """Log-probabilities (V,) in nats of what follows a text that ends with `contexts`."""
         probabilities = [0.0] * self._size
         scale = 1.0
-        for pairs, total, escape in self._known(contexts):
-            share = escape[0] / escape[1]
+        known = self._known(contexts)
+        self._predicted = contexts, known
+        for pairs, total, escape in known:
+            share = max(SMALLEST, escape[0] / escape[1])
             each = scale * (1 - share) / total
             for character, count in pairs:
                 probabilities[character] += each * count
@@ -134,19 +142,21 @@ class OnlineNgram:
             return True
         return (self._next[context] if context >= ROOT else ~context) < len(self._text)
 
-    def _known(self, contexts: Contexts) -> Iterator[_Counts]:
+    def _known(self, contexts: Contexts) -> list[_Counts]:
         """What followed each of the `contexts`, the longest first."""
+        found = []
         counts = self._counts
         for length in range(len(contexts) - 1, -1, -1):
             context = contexts[length]
             children = self._children[context] if context >= ROOT else None
             if children is None:
                 place = self._next[context] if context >= ROOT else ~context
-                yield _Counts(((self._text[place], 1),), 1, self._escape(length, 1, 1))
+                found.append(_Counts(((self._text[place], 1),), 1, self._escape(length, 1, 1)))
             elif children:
                 pairs = [(character, counts[child]) for character, child in children.items()]
                 total = sum([count for _, count in pairs])
-                yield _Counts(pairs, total, self._escape(length, total, len(pairs)))
+                found.append(_Counts(pairs, total, self._escape(length, total, len(pairs))))
+        return found
 
     def _escape(self, length: int, total: int, different: int) -> Escape:
         key = min(length, 8), _magnitude(total), _magnitude(different)

@@ -19,8 +19,8 @@ from charrnn.text.vocabulary import EOS
 from tests.support import random_checkpoint
 
 LETTERS = "abcd"
-NOTHING = Rates(0, 0, 0, 0)
-STILL = Rates(0, 1.0, 0, 0)
+NOTHING = Rates(0, 0, 0, 0, 0)
+STILL = Rates(0, 1.0, 0, 0, 0)
 """Reads as an adaptive model does, but learns nothing: there is nothing to be pulled back."""
 
 
@@ -157,7 +157,7 @@ def test_every_cell_learns(cell: str) -> None:
 def test_the_first_step_of_the_network_is_its_rate() -> None:
     # RMS and gradient are the same size after one segment, whatever the gradient.
     trained = model("network")
-    stream = adaptive(trained, Rates(1e-3, 0, 0, 0))
+    stream = adaptive(trained, Rates(1e-3, 0, 0, 0, 0))
     ids = trained.vocabulary.encode(letters(20))  # one segment
     score_documents(stream, Documents(ids, np.array([0]), np.array([20])))
     change = stream.updated(trained.checkpoint).weights["output.bias"]
