@@ -24,7 +24,7 @@ from charrnn.inference.html import table
 from charrnn.models.checkpoint import Checkpoint
 from charrnn.models.interface import LanguageModel, State
 from charrnn.platform import release_pages
-from charrnn.text.documents import Documents, Ids
+from charrnn.text.documents import Documents, join_documents
 from charrnn.text.vocabulary import EOS, UNK
 
 CONTEXT = 1024
@@ -197,27 +197,6 @@ def _groups(collections: Iterable[Documents]) -> Iterator[list[Documents]]:
         yield group
 
 
-def join_documents(collections: Sequence[Documents]) -> Documents:
-    """All documents of `collections`, in order, as one collection."""
-    if len(collections) == 1:
-        return collections[0]
-    offsets = np.cumsum([0, *(len(each.ids) for each in collections[:-1])])
-    return Documents(
-        np.concatenate([each.ids for each in collections]),
-        np.concatenate(
-            [each.starts + at for each, at in zip(collections, offsets, strict=True)]
-        ),
-        np.concatenate([each.lengths for each in collections]),
-        _joined_labels(collections),
-    )
-
-
-def _joined_labels(collections: Sequence[Documents]) -> Ids | None:
-    """Of all documents; either all collections have labels, or none has."""
-    labels = [each.labels for each in collections if each.labels is not None]
-    return np.concatenate(labels) if labels else None
-
-
 def most_probable(
     model: LanguageModel, documents: Documents
 ) -> list[list[tuple[int, float]]]:
@@ -241,13 +220,18 @@ def most_probable(
     return found
 
 
-def score_spans(model: Scorer, documents: Documents) -> Iterator[Scored]:
-    """Every prediction of every document, in pieces; in no particular order, but for a Stream."""
+def score_spans(
+    model: Scorer, documents: Documents, cells: int | None = None
+) -> Iterator[Scored]:
+    """Every prediction of every document, in pieces; in no particular order, but for a Stream.
+
+    `cells` as in `windows`; None: as many as there are ids.
+    """
     if isinstance(model, Stream):
         yield from model.read(documents)
         return
     state: State = None
-    for window in windows(documents, model.vocabulary_size):
+    for window in windows(documents, cells or model.vocabulary_size):
         state = window.enter(model, state)
         targets = documents.ids[window.positions]
         values, state = model.score(window.inputs, targets, state)
@@ -286,13 +270,16 @@ class Window:
         return model.step(np.full(rows, EOS), state)[1] if self.labelled else state
 
 
-def windows(documents: Documents, vocabulary_size: int) -> Iterator[Window]:
-    """The windows to read so that each id of `documents` is predicted once."""
+def windows(documents: Documents, cells: int) -> Iterator[Window]:
+    """The windows to read so that each id of `documents` is predicted once.
+
+    `cells`: values that the model holds for each position of a window; they limit its size.
+    """
     segments = _segments(documents)
     order = np.argsort(segments.begins - segments.stops, kind="stable")  # the longest first
-    rows = max(1, min(MAX_ROWS, MAX_CELLS // vocabulary_size))
+    rows = max(1, min(MAX_ROWS, MAX_CELLS // cells))
     for at in range(0, len(order), rows):
-        yield from _read_group(documents, segments.take(order[at : at + rows]), vocabulary_size)
+        yield from _read_group(documents, segments.take(order[at : at + rows]), cells)
         release_pages(documents.ids)
 
 
@@ -326,14 +313,14 @@ def _segments(documents: Documents) -> _Segments:
 
 
 def _read_group(
-    documents: Documents, segments: _Segments, vocabulary_size: int
+    documents: Documents, segments: _Segments, cells: int
 ) -> Iterator[Window]:
     """Read `segments`, sorted from the longest, in one batch that each leaves at its end."""
     lengths = segments.stops - segments.begins
     at = 0
     while at < lengths[0]:
         active = int(np.count_nonzero(lengths > at))
-        chunk = min(MAX_CHUNK, max(1, MAX_CELLS // (active * vocabulary_size)))
+        chunk = min(MAX_CHUNK, max(1, MAX_CELLS // (active * cells)))
         width = int(min(chunk, lengths[0] - at))
         owners, begins = segments.documents[:active], segments.begins[:active]
         positions = begins[:, None] + at + np.arange(width)  # (B, T)

@@ -25,6 +25,8 @@ from charrnn.models.interface import LogProbabilities, Rows, Tokens
 
 TorchState: TypeAlias = tuple[Tensor, ...]
 """As many (layers, B, H) tensors as the cell has states."""
+BLOCK_CELLS = 1 << 20
+"""Outputs computed at a time where only the probability of what follows is wanted."""
 
 
 class Network(nn.Module):
@@ -134,9 +136,15 @@ class Network(nn.Module):
             generator: for dropout, on the network's device; None for torch's own. Threads that
                 train in parallel need one each: with a shared one, results would depend on timing.
         """
-        embedded = self.embedding(tokens.T)  # (T, B, E): time first, as the kernels expect
-        hidden, last = self._read(self.rnn, embedded, state, generator)
+        hidden, last = self.hidden(tokens, state, generator)
         return self.logits(hidden, generator).transpose(0, 1), last
+
+    def hidden(
+        self, tokens: Tensor, state: TorchState, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, TorchState]:
+        """Read `tokens` (B, T) -> the last recurrent layer's states (T, B, H), state."""
+        embedded = self.embedding(tokens.T)  # (T, B, E): time first, as the kernels expect
+        return self._read(self.rnn, embedded, state, generator)
 
     def logits(self, hidden: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """From the last recurrent layer's states (T, B, H) to logits (T, B, V) in float32."""
@@ -235,13 +243,23 @@ class TorchRNN:
         log_probabilities, state = self.forward(tokens[:, None], state)
         return log_probabilities[:, 0], state
 
+    @torch.inference_mode()
     def score(
         self, tokens: Tokens, targets: Tokens, state: TorchState
     ) -> tuple[LogProbabilities, TorchState]:
-        """Read `tokens` (B, T) -> log-probability of `targets` (B, T), state."""
-        log_probabilities, state = self._log_probabilities(tokens, state)
-        chosen = log_probabilities.gather(-1, self._tensor(targets)[..., None])[..., 0]
-        return chosen.cpu().numpy(), state
+        """Read `tokens` (B, T) -> log-probability of `targets` (B, T), state.
+
+        BLOCK_CELLS values of the output are in memory at a time, so T may be large.
+        """
+        hidden, state = self.network.hidden(self._tensor(tokens), state)  # (T, B, H)
+        wanted = self._tensor(targets).T[..., None]  # (T, B, 1)
+        size = max(1, BLOCK_CELLS // (len(tokens) * self.vocabulary_size))
+        pairs = zip(hidden.split(size), wanted.split(size), strict=True)
+        chosen = [self._log_softmax(states).gather(-1, ids) for states, ids in pairs]
+        return torch.cat(chosen)[..., 0].T.cpu().numpy(), state
+
+    def _log_softmax(self, hidden: Tensor) -> Tensor:
+        return self.network.logits(hidden).log_softmax(-1)
 
     def _tensor(self, tokens: Tokens) -> Tensor:
         return torch.from_numpy(tokens.astype(np.int64)).to(self._device)

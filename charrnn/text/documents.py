@@ -206,3 +206,24 @@ def documents_of(pieces: Sequence[Ids], with_eos: bool) -> Documents:
     ended = np.isin(stops - 1, ends)
     lengths = stops - starts - (ended & (not with_eos))
     return Documents(ids, starts.astype(np.int64), lengths.astype(np.int64)).without_empty()
+
+
+def join_documents(collections: Sequence[Documents]) -> Documents:
+    """All documents of `collections`, in order, as one collection."""
+    if len(collections) == 1:
+        return collections[0]
+    offsets = np.cumsum([0, *(len(each.ids) for each in collections[:-1])])
+    return Documents(
+        np.concatenate([each.ids for each in collections]),
+        np.concatenate(
+            [each.starts + at for each, at in zip(collections, offsets, strict=True)]
+        ),
+        np.concatenate([each.lengths for each in collections]),
+        _joined_labels(collections),
+    )
+
+
+def _joined_labels(collections: Sequence[Documents]) -> Ids | None:
+    """Of all documents; either all collections have labels, or none has."""
+    labels = [each.labels for each in collections if each.labels is not None]
+    return np.concatenate(labels) if labels else None

@@ -12,7 +12,6 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from charrnn.inference.pseudo import pseudo_scores
 from charrnn.inference.scoring import score_spans
@@ -29,18 +28,20 @@ ROWS = 16
 class BlockwiseRNN(TorchRNN):
     """A TorchRNN that reads ROWS texts at a time."""
 
-    def _log_probabilities(self, tokens: Tokens, state: TorchState) -> tuple[Tensor, TorchState]:
+    def score(
+        self, tokens: Tokens, targets: Tokens, state: TorchState
+    ) -> tuple[LogProbabilities, TorchState]:
+        """Read `tokens` (B, T) -> log-probability of `targets` (B, T), state."""
         if self._device.type != "cpu":
-            return super()._log_probabilities(tokens, state)
+            return super().score(tokens, targets, state)
 
-        def read(rows: slice) -> tuple[Tensor, TorchState]:
-            return TorchRNN._log_probabilities(
-                self, tokens[rows], tuple(part[:, rows] for part in state)
-            )
+        def read(rows: slice) -> tuple[LogProbabilities, TorchState]:
+            before = tuple(part[:, rows] for part in state)
+            return TorchRNN.score(self, tokens[rows], targets[rows], before)
 
         blocks = [slice(begin, begin + ROWS) for begin in range(0, len(tokens), ROWS)]
         values, states = zip(*map_in_single_threads(read, blocks), strict=True)
-        return torch.cat(values), tuple(
+        return np.concatenate(values), tuple(
             torch.cat(parts, dim=1) for parts in zip(*states, strict=True)
         )
 
@@ -65,7 +66,7 @@ def mean_loss(network: Network, documents: Documents, check: Callable[[], None])
         return score.nats_per_character
     model = BlockwiseRNN(network.eval())
     total = 0.0
-    for scored in score_spans(model, documents):
+    for scored in score_spans(model, documents, cells=1):  # its memory needs no short windows
         total += float(scored.values.sum(dtype=np.float64))
         check()
     return -total / documents.characters

@@ -14,7 +14,6 @@ from charrnn.inference.scoring import (
     Score,
     evaluate_collections,
     evaluate_documents,
-    join_documents,
     most_probable,
     score_characters,
     score_documents,
@@ -231,11 +230,3 @@ def test_collections_score_as_they_do_alone(monkeypatch: pytest.MonkeyPatch) -> 
         assert progress[-1] == 437
         assert progress == sorted(progress)
     assert Score.total(alone).characters == 437
-
-
-def test_joined_documents_are_the_same_documents() -> None:
-    joined = join_documents([documents([A, B], [B]), documents([]), documents([A])])
-    spans = zip(joined.starts, joined.lengths, strict=True)
-    assert [joined.ids[start : start + length].tolist() for start, length in spans] == [
-        [A, B], [B], [], [A],
-    ]

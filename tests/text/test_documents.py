@@ -12,6 +12,7 @@ from charrnn.text.documents import (
     Documents,
     apportion,
     documents_of,
+    join_documents,
     systematic_sample,
 )
 from charrnn.text.vocabulary import EOS
@@ -154,3 +155,12 @@ def test_offsets_draw_each_member_as_often_as_its_chance(chances: list[float]) -
     np.testing.assert_allclose(drawn.mean(0), chances, atol=0.02)
     assert drawn.sum(1).min() >= int(sum(chances)) - 1e-9
     assert drawn.sum(1).max() <= sum(chances) + 1
+
+
+def test_joined_documents_are_the_same_documents() -> None:
+    parts = [documents_of([np.array(ids, np.uint8)], False) for ids in ([2, 3, EOS, 3], [], [2])]
+    joined = join_documents(parts)
+    found = zip(joined.starts, joined.lengths, strict=True)
+    assert [joined.ids[start : start + length].tolist() for start, length in found] == [
+        [2, 3], [3], [2],
+    ]
