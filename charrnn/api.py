@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,9 @@ from charrnn.errors import Flag, Parameter, SettingsError, VocabularyError
 from charrnn.inference.arguments import DEFAULT_LENGTH, require_count, seed_or_new, texts_of
 from charrnn.inference.classification import (
     Classification,
+    Classifier,
     by_scores,
     classifications,
-    log_likelihoods,
     unknown_cost,
 )
 from charrnn.inference.corpus_methods import CorpusMethods
@@ -34,6 +35,7 @@ from charrnn.inference.strategies import Value
 from charrnn.inference.texts import Request, Sample, Writer
 from charrnn.models.checkpoint import Checkpoint, load_checkpoint
 from charrnn.models.interface import LanguageModel
+from charrnn.models.label_ngrams import LabelNgrams
 from charrnn.models.loading import load_model
 from charrnn.storage.bundled import model_name
 from charrnn.storage.runs import find_checkpoint
@@ -52,12 +54,14 @@ class TrainedModel(CorpusMethods, Restorer):
         path: of the file or run directory.
         model: computes the probabilities.
         learner: the same, but learning from what it scores; None: it does not adapt.
+        use_ngram: False: n-grams are left out.
     """
 
     checkpoint: Checkpoint
     path: Path
     model: LanguageModel
     learner: Stream | None = None
+    use_ngram: bool = True
 
     @classmethod
     def open(
@@ -76,7 +80,7 @@ class TrainedModel(CorpusMethods, Restorer):
     ) -> TrainedModel:
         """Read the checkpoint at `path` from `source`; see `charrnn.load` for errors."""
         found = load_checkpoint(source)
-        return cls(found, path, load_model(found, device, use_ngram))
+        return cls(found, path, load_model(found, device, use_ngram), use_ngram=use_ngram)
 
     def __repr__(self) -> str:
         parts = []
@@ -259,8 +263,16 @@ class TrainedModel(CorpusMethods, Restorer):
         """
         labels, documents = self._labels(), self._documents(texts_of(texts), None)
         ids = len(self.vocabulary) + np.arange(len(labels))
-        likelihoods = log_likelihoods(self.model, documents, ids)
+        likelihoods = self._classifier.log_likelihoods(documents, ids)
         return classifications(labels.names, likelihoods, labels.log_prior(uniform))
+
+    @cached_property
+    def _classifier(self) -> Classifier:
+        counts, labels = self.checkpoint.label_ngrams, self.checkpoint.labels
+        if counts is None or labels is None or not self.use_ngram:
+            return Classifier(self.model)
+        ngrams = LabelNgrams(counts, np.array(labels.counts))
+        return Classifier(self.model, ngrams, self.checkpoint.label_exponents)
 
     def score_characters(
         self, texts: Sequence[str], eos: bool | None = None, label: str | None = None

@@ -8,7 +8,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,11 @@ from charrnn.models.architecture import Architecture
 from charrnn.models.cells import CELLS
 from charrnn.models.checkpoint import Checkpoint
 from charrnn.models.interface import LogProbabilities, Rows, Tokens
+from charrnn.models.label_ngrams import count_label_ngrams
 from charrnn.models.loading import load_model
 from charrnn.models.members import joined
 from charrnn.text.labels import Labels
-from charrnn.text.vocabulary import Vocabulary
+from charrnn.text.vocabulary import EOS, Vocabulary
 from charrnn.training.settings import Settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -174,6 +175,19 @@ def random_checkpoint(
     scale = 0.2 if CELLS[cell].nonlinearity == "relu" else 0.5  # its states must not explode
     weights = joined([random_weights(architecture, seed + each, scale) for each in range(networks)])
     return Checkpoint(vocabulary, lines, architecture, weights, labels=labels, networks=networks)
+
+
+def with_label_ngrams(checkpoint: Checkpoint, order: int = 3) -> Checkpoint:
+    """The same with n-grams of each label: of a line of four characters for each."""
+    assert checkpoint.labels is not None
+    size, labels = len(checkpoint.vocabulary), len(checkpoint.labels)
+    lines = [
+        [size + label, *(2 + (at * (label + 1)) % (size - 2) for at in range(4)), EOS]
+        for label in range(labels)
+    ]
+    counts = count_label_ngrams(np.array(lines).ravel(), order, size, labels, 1000)
+    exponents = np.linspace(0.5, 0.1, order + 1, dtype=np.float32)
+    return replace(checkpoint, label_ngrams=counts, label_exponents=exponents)
 
 
 def random_model(checkpoint: Checkpoint) -> TrainedModel:

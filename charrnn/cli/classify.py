@@ -79,9 +79,10 @@ def command(
 ) -> None:
     """Find the label of each TEXT by Bayes' rule; - reads one text a line from stdin.
 
-    A model trained with --labelled knows how probable a text is with each label, and how frequent
-    the labels are. With several -c, the labels are the names of the models, equally frequent: who
-    wrote this, which language is this? Empty texts are skipped.
+    A model trained with --labelled knows how probable a text is with each label, also by n-grams
+    counted label by label, and how frequent the labels are. With several -c, the labels are the
+    names of the models, equally frequent: who wrote this, which language is this? Empty texts are
+    skipped.
     """
     require_texts(texts, file)
     output = Output()

@@ -64,7 +64,9 @@ def _without_ngram(checkpoint: Checkpoint) -> Checkpoint:
         raise SettingsError(
             "this model has no network, only an n-gram model; leave out ", Parameter("no_ngram")
         )
-    return replace(checkpoint, ngram=None, exponents=None)
+    return replace(
+        checkpoint, ngram=None, exponents=None, label_ngrams=None, label_exponents=None
+    )
 
 
 def _with_fewer_ngrams(checkpoint: Checkpoint, max_ngrams: int) -> Checkpoint:

@@ -15,9 +15,10 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.arrays import Integers
-from charrnn.inference.scoring import Score, score_spans
+from charrnn.arrays import Floats, Integers
+from charrnn.inference.scoring import Score, score_spans, windows
 from charrnn.models.interface import LanguageModel
+from charrnn.models.label_ngrams import LabelNgrams
 from charrnn.text.documents import Documents
 from charrnn.text.vocabulary import LAST_CODE_POINT, SPECIALS, Vocabulary
 
@@ -98,29 +99,73 @@ def _shares(parts: Integers, wholes: Integers) -> Numbers:
     return shares
 
 
-def log_likelihoods(model: LanguageModel, documents: Documents, labels: Integers) -> Numbers:
-    """log P(text | label) in nats of each document with each label (D, L).
+@dataclass(frozen=True)
+class Classifier:
+    """Finds labels by a model, and by n-grams counted label by label if there are any.
+
+    Attributes:
+        model: with labels.
+        ngrams: for texts with the same labels; None: the model decides alone.
+        exponents: (K,) of the model and of each order of `ngrams`.
+    """
+
+    model: LanguageModel
+    ngrams: LabelNgrams | None = None
+    exponents: Floats | None = None
+
+    def log_likelihoods(self, documents: Documents, labels: Integers) -> Numbers:
+        """log P(text | label) of each document with each label (D, L), up to a constant for each.
+
+        Arguments as in `evidence`.
+        """
+        given = evidence(self.model, self.ngrams, documents, labels)
+        return given[..., 0] if self.exponents is None else given @ self.exponents
+
+
+def evidence(
+    model: LanguageModel, ngrams: LabelNgrams | None, documents: Documents, labels: Integers
+) -> Numbers:
+    """log P(text | label) in nats by the model and by each order of `ngrams` (D, L, K).
 
     All labels of a batch of texts are read side by side.
 
     Args:
         model: with labels.
+        ngrams: for the same labels; None: by the model alone, K = 1.
         documents: the texts; their own labels are ignored.
         labels: (L,) ids.
     """
-    found = np.empty((len(documents.starts), len(labels)))
-    size = max(1, READ_TOGETHER // len(labels))
+    count = len(labels)
+    found = np.empty((len(documents.starts), count, 1 + (ngrams.order if ngrams else 0)))
+    size = max(1, READ_TOGETHER // count)
     for at in range(0, len(found), size):
         starts, lengths = (each[at : at + size] for each in (documents.starts, documents.lengths))
-        count = len(starts)
         pairs = Documents(
             documents.ids,
-            np.repeat(starts, len(labels)),
-            np.repeat(lengths, len(labels)),
-            np.tile(labels, count),
+            np.repeat(starts, count),
+            np.repeat(lengths, count),
+            np.tile(labels, len(starts)),
         )
-        found[at : at + count] = log_probabilities(model, pairs).reshape(count, len(labels))
+        part = found[at : at + size]
+        part[..., 0] = log_probabilities(model, pairs).reshape(-1, count)
+        if ngrams is not None:
+            part[..., 1:] = by_order(ngrams, pairs).reshape(len(starts), count, -1)
     return found
+
+
+def by_order(ngrams: LabelNgrams, documents: Documents) -> Numbers:
+    """log P(text | label) of each document by n-grams of each order (D, K), in nats."""
+    assert documents.labels is not None
+    totals = np.zeros((len(documents.starts), ngrams.order))
+    labels = documents.labels.astype(np.int64) - ngrams.vocabulary_size  # (D,)
+    state = ngrams.initial_state(0)
+    for window in windows(documents, ngrams.vocabulary_size):
+        rows = len(window.documents)
+        state = ngrams.initial_state(rows) if window.begins else state[:rows]
+        targets = documents.ids[window.positions]
+        values, state = ngrams.score(window.inputs, targets, labels[window.documents], state)
+        totals[window.documents] += np.where(window.counted[..., None], values, 0).sum(1)
+    return totals
 
 
 def log_probabilities(model: LanguageModel, documents: Documents) -> Numbers:

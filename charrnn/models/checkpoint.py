@@ -15,6 +15,7 @@ import numpy as np
 from charrnn.arrays import Array
 from charrnn.errors import CheckpointError
 from charrnn.models.architecture import Architecture
+from charrnn.models.label_arrays import expected_label_arrays, label_arrays, read_label_arrays
 from charrnn.models.members import check_networks, joined, separated
 from charrnn.models.ngram import NgramSource
 from charrnn.models.ngram_counts import NgramCounts, expected_tensors
@@ -55,6 +56,9 @@ class Checkpoint:
             are float32.
         labels: of the lines it was trained on; None if they had none.
         networks: the number of networks.
+        label_ngrams: n-grams counted label by label, see models/label_ngrams.py; None if there are
+            none.
+        label_exponents: of the model and of each order of these, (order + 1,); None without them.
     """
 
     vocabulary: Vocabulary = field(repr=False)
@@ -68,6 +72,8 @@ class Checkpoint:
     half: bool = False
     labels: Labels | None = field(default=None, repr=False)
     networks: int = 1
+    label_ngrams: NgramCounts | None = field(default=None, repr=False)
+    label_exponents: Array | None = field(default=None, repr=False)
 
     @property
     def parameters(self) -> int:
@@ -116,6 +122,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         arrays.update(checkpoint.ngram.arrays)
     if checkpoint.exponents is not None:
         arrays[EXPONENTS] = checkpoint.exponents
+    if checkpoint.label_ngrams is not None and checkpoint.label_exponents is not None:
+        arrays.update(label_arrays(checkpoint.label_ngrams, checkpoint.label_exponents))
     require_finite(arrays, MAX_WEIGHT)
     version = _format_version(checkpoint)
     description = {
@@ -132,6 +140,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         description["labels"] = checkpoint.labels.description()
     if checkpoint.networks > 1:
         description["networks"] = checkpoint.networks
+    if checkpoint.label_ngrams is not None:
+        description["label_ngrams"] = checkpoint.label_ngrams.description()
     if version > 1:
         description["needs"] = WRITERS[version]  # for the message of an older charrnn
     tensor_file.write(path, description, arrays)
@@ -158,6 +168,7 @@ def load_checkpoint(source: Path | SealedFile) -> Checkpoint:
     with tensor_file.opened(file, _expected_arrays) as (description, arrays):
         vocabulary, labels, architecture = _parts(description)
         ngram = _ngram(description.get("ngram"), arrays)
+        label_ngrams, label_exponents = read_label_arrays(description, arrays)
         own = {name: array for name, array in arrays.items() if not name.startswith(NGRAM)}
         require_finite(own, MAX_WEIGHT)
     networks = _networks(description, architecture)
@@ -174,6 +185,8 @@ def load_checkpoint(source: Path | SealedFile) -> Checkpoint:
         half=architecture is not None and _weights_dtype(description) == "float16",
         labels=labels,
         networks=networks,
+        label_ngrams=label_ngrams,
+        label_exponents=label_exponents,
     )
 
 
@@ -209,7 +222,7 @@ def _expected_arrays(description: Description) -> dict[str, Specification]:
             raise CheckpointError("its n-gram model has another vocabulary")
         if architecture is not None:
             expected[EXPONENTS] = ("float32", (counts["order"], 2))
-    return expected
+    return expected | expected_label_arrays(description, len(vocabulary), len(labels or ()))
 
 
 def _weights_dtype(description: Description) -> str:

@@ -145,7 +145,7 @@ class NgramModel:
         for length in range(self.order - 3, -1, -1):
             shorter = contexts[..., length + 1]
             shorter = np.concatenate([state[:, None, length + 1], shorter[:, :-1]], axis=1)
-            place = self._find(shorter[:, : tokens.shape[1]], tokens)
+            place = self.find(shorter[:, : tokens.shape[1]], tokens)
             np.minimum(place + self._size, self._unseen, out=contexts[..., length])
         return contexts, contexts[:, -1] if tokens.shape[1] else state
 
@@ -168,7 +168,7 @@ class NgramModel:
         for length in range(contexts.shape[-1] - 1, -1, -1):
             context = contexts[..., length]
             probability *= self._gamma[context]
-            probability += self._probability[self._find(context, targets)]
+            probability += self._probability[self.find(context, targets)]
         return np.log(probability).astype(np.float32)
 
     def matched(self, contexts: Contexts) -> Integers:
@@ -181,7 +181,7 @@ class NgramModel:
         length: Integers = np.count_nonzero(continued, axis=-1)
         return length
 
-    def _find(self, contexts: Integers, characters: Tokens) -> Integers:
+    def find(self, contexts: Integers, characters: Tokens) -> Integers:
         """Place of `characters` among the continuations of `contexts`; the last if never seen.
 
         A binary search in all families at once (both arguments and the result have one shape).

@@ -20,6 +20,7 @@ from charrnn.training.clock import Clock, date_and_duration
 from charrnn.training.data import TrainingData
 from charrnn.training.emitter import Emitter
 from charrnn.training.events import CheckpointEvent, DoneEvent, OriginEvent
+from charrnn.training.labelling import Labelling
 from charrnn.training.origin import Origin
 from charrnn.training.plan import describe
 from charrnn.training.request import TrainingRequest
@@ -67,6 +68,7 @@ class Context:
         weights: Mapping[str, Array] | None = None,
         ngram: NgramModel | None = None,
         exponents: Exponents | None = None,
+        labelling: Labelling | None = None,
     ) -> None:
         """Write the checkpoint and make it the default one.
 
@@ -83,6 +85,8 @@ class Context:
             ngram=None if ngram is None else ngram.source,
             exponents=exponents,
             labels=corpus.labels,
+            label_ngrams=labelling.source if labelling else None,
+            label_exponents=labelling.exponents if labelling else None,
             training={
                 "flags": self._flags(Settings(**training["settings"])),
                 **training,

@@ -18,10 +18,11 @@ from charrnn.models.ngram_counter import STEP, NgramCounter, recent_first
 from charrnn.models.ngram_counts import NgramCounts
 from charrnn.models.ngram_tables import NgramTables
 from charrnn.platform import handle_signals, share_freed_memory
-from charrnn.training.closing import Closing, accuracy
+from charrnn.training.closing import Closing
 from charrnn.training.context import Context
 from charrnn.training.data import SHORT_LINES
 from charrnn.training.events import CountingEvent, StartEvent, WarningEvent
+from charrnn.training.labelling import fit_labelling
 from charrnn.training.ngram_plan import ALWAYS_COUNTED, NgramPlan, plan_ngram
 from charrnn.training.run_directory import FITTED_FILE, NGRAM_FILE
 from charrnn.training.settings import DEFAULTS, recorded
@@ -291,7 +292,8 @@ def train_ngram_alone(context: Context) -> None:
         found = _count(context, plan, stop.check)
     loss = found.nats_per_character
     figures = {"nats_per_character": loss, "ngram_nats_per_character": loss}
-    figures |= Closing(None, accuracy(found.model, data)).figures()
+    labelling = fit_labelling(found.model, found.model.order, data)
+    figures |= Closing(None, labelling).figures()
     emit.commit()
     if data.looks_like_lines():
         emit(WarningEvent(SHORT_LINES))
@@ -301,6 +303,7 @@ def train_ngram_alone(context: Context) -> None:
     context.save_model(
         {"settings": recorded(settings), "requested": request.as_requested(), **figures},
         ngram=found.model,
+        labelling=labelling,
     )
     (request.output / TRAINING_FILE).unlink(missing_ok=True)  # of the run that --fresh replaces
     emit(context.saved(step=0))

@@ -268,7 +268,7 @@ class _Session:
         self, weights: Mapping[str, Array], figures: Figures, closing: Closing | None = None
     ) -> None:
         """Write the network, and the n-gram model too if the fitted mixture is better."""
-        exponents = closing.exponents if closing else None
+        closing = closing or Closing(None, None)
         self._context.save_model(
             {
                 "settings": recorded(self._settings),
@@ -280,8 +280,8 @@ class _Session:
             },
             architecture=self._trainer.network.architecture,
             weights=weights,
-            ngram=None if exponents is None else self._ngram,
-            exponents=exponents,
+            ngram=None if closing.exponents is None else self._ngram,
+            exponents=closing.exponents, labelling=closing.labelling,
         )
 
     def _finish(self) -> None:

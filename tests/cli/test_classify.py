@@ -39,6 +39,16 @@ def test_the_end_of_training_says_how_many_labels_are_recognised(
     assert "recognises the label of " in shown
 
 
+def test_ngrams_of_each_label_are_asked_too(run: str, charrnn: Command) -> None:
+    texts = "bdk", "aeio", "abe"
+    every = charrnn("classify", "-c", run, *texts, "--json").records
+    alone = charrnn("classify", "-c", run, *texts, "--json", "--no-ngram").records
+    assert [each["label"] for each in every] == ["German", "Irish", "Basque"]
+    for one, other in zip(every, alone, strict=True):
+        assert one["probabilities"] != other["probabilities"]
+        assert sum(one["probabilities"].values()) == pytest.approx(1)
+
+
 def test_texts_of_a_label(run: str, charrnn: Command) -> None:
     drawn = ("--num", "8", "--seed", "1", "--temperature", "0.3")
     texts = charrnn("sample", "-c", run, "--label", "Irish", *drawn).out.split()

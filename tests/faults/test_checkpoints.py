@@ -50,7 +50,7 @@ from tests.faults.support import (
     parts,
     resealed,
 )
-from tests.support import prose, random_checkpoint
+from tests.support import prose, random_checkpoint, with_label_ngrams
 
 MODEL = Path("model.safetensors")
 LABELS = Labels(("x", "y"), (3, 1))
@@ -550,7 +550,7 @@ def fuzz(number: int, seed: int) -> Counter[str]:
     labelled = random_checkpoint("ab", hidden=2, lines=True, labels=LABELS)
     several = random_checkpoint("ab", hidden=2, networks=2)
     plain = (small_checkpoint(), counted, with_tables(counted))
-    for each in (*plain, deep, reader, labelled, several):
+    for each in (*plain, deep, reader, labelled, with_label_ngrams(labelled), several):
         save_checkpoint(MODEL, each)
         originals.append(MODEL.read_bytes())
     outcomes: Counter[str] = Counter()
@@ -578,6 +578,20 @@ def test_hostile_labels_are_refused(name: str) -> None:
     MODEL.write_bytes(forged(header, {**description, "lines": False}, buffer))
     with pytest.raises(CheckpointError, match="has labels, but its texts are not lines"):
         load_checkpoint(MODEL)
+
+
+@pytest.mark.fault(47)
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("vocabulary_size", 4), ("order", 2), ("order", "3"), ("ngrams", []), ("discounts", None)],
+)
+def test_forged_ngrams_of_labels_are_refused(field: str, value: object) -> None:
+    labelled = random_checkpoint("ab", hidden=2, lines=True, labels=LABELS)
+    save_checkpoint(MODEL, with_label_ngrams(labelled))
+    header, description, buffer = parts(MODEL.read_bytes())
+    changed = {**description, "label_ngrams": {**description["label_ngrams"], field: value}}
+    assert refused(forged(header, changed, buffer))
+    assert refused(forged(header, {**description, "label_ngrams": value}, buffer))
 
 
 @pytest.mark.fault(12)

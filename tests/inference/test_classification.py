@@ -11,15 +11,18 @@ import pytest
 from charrnn.inference.classification import (
     CHARACTERS,
     Classification,
+    Classifier,
     Confusion,
+    by_order,
     by_scores,
-    log_likelihoods,
+    evidence,
     posterior,
     unknown_cost,
 )
 from charrnn.inference.scoring import Score, score_documents
 from charrnn.models.architecture import Architecture
 from charrnn.models.interface import LanguageModel
+from charrnn.models.label_ngrams import LabelNgrams, count_label_ngrams
 from charrnn.models.mixture import Mixture
 from charrnn.models.ngram import NgramModel
 from charrnn.models.numpy_rnn import NumpyRNN
@@ -98,7 +101,7 @@ def test_a_text_is_read_after_eos_and_its_label(kind: str) -> None:
 def test_all_labels_of_several_texts_are_read_side_by_side() -> None:
     model = models()["mixture"]
     every = texts(None)
-    found = log_likelihoods(model, every, np.arange(4, 7))
+    found = evidence(model, None, every, np.arange(4, 7))[..., 0]
     for column, label in enumerate((4, 5, 6)):
         alone = [score.log_probability for score in score_documents(model, texts(label))]
         assert found[:, column].tolist() == pytest.approx(alone, abs=1e-4)
@@ -114,6 +117,32 @@ def test_a_label_is_remembered_through_a_long_text() -> None:
     values = model.forward(inputs, model.initial_state(1))[0][0, 1:]
     expected = values[np.arange(len(ids)), ids].sum(dtype=np.float64)
     assert score.log_probability == pytest.approx(float(expected), rel=1e-6)
+
+
+def label_ngrams() -> LabelNgrams:
+    """Of the lines aab, bb, abab and aa, bbb; the last label has none."""
+    lines = [4, 2, 2, 3, 1, 5, 3, 3, 1, 4, 2, 3, 2, 3, 1, 4, 2, 2, 1, 5, 3, 3, 3, 1, 6, 2, 1]
+    counts = count_label_ngrams(np.array(lines), 4, SIZE, LABELS, 1000)
+    return LabelNgrams(counts, np.array([3, 2, 1]))
+
+
+@pytest.mark.parametrize("label", range(SIZE, SIZE + LABELS))
+def test_by_each_order_the_probabilities_of_all_texts_add_up_to_one(label: int) -> None:
+    found = by_order(label_ngrams(), texts(label))
+    assert found.shape[1] == 4
+    assert np.exp(found).sum(0).tolist() == pytest.approx([1] * 4, abs=1e-6)
+
+
+def test_models_are_weighed_by_their_exponents() -> None:
+    model, ngrams, every, labels = models()["network"], label_ngrams(), texts(None), np.arange(4, 7)
+    given = evidence(model, ngrams, every, labels)
+    for column, label in enumerate(labels.tolist()):
+        assert np.allclose(given[:, column, 1:], by_order(ngrams, texts(label)))
+    exponents = np.array([0.5, 0, 0.25, 0, 2], np.float32)
+    found = Classifier(model, ngrams, exponents).log_likelihoods(every, labels)
+    by_hand = 0.5 * given[..., 0] + 0.25 * given[..., 2] + 2 * given[..., 4]
+    assert np.allclose(found, by_hand)
+    assert np.array_equal(Classifier(model).log_likelihoods(every, labels), given[..., 0])
 
 
 def test_bayes_rule_by_hand() -> None:

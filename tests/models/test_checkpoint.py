@@ -20,7 +20,7 @@ from charrnn.storage.header import Description
 from charrnn.storage.runs import MODEL_FILE
 from charrnn.storage.tensor_file import FORMAT_VERSION
 from charrnn.text.labels import Labels
-from tests.support import REPOSITORY, random_checkpoint
+from tests.support import REPOSITORY, random_checkpoint, with_label_ngrams
 
 WORLD = "é漢字العربية👩\u200d👩\u0301\0\r\n\U0010ffff"
 FILE = Path(MODEL_FILE)
@@ -90,6 +90,21 @@ def test_only_what_is_new_raises_the_format(checkpoint: Checkpoint, version: int
     assert description.get("networks", 1) == checkpoint.networks
     loaded = load_checkpoint(FILE)
     assert (loaded.architecture, loaded.labels) == (checkpoint.architecture, checkpoint.labels)
+
+
+def test_ngrams_of_each_label_are_kept() -> None:
+    checkpoint = random_checkpoint(lines=True, labels=Labels(("x", "y"), (3, 1)))
+    checkpoint = with_label_ngrams(checkpoint)
+    save_checkpoint(FILE, checkpoint)
+    loaded = load_checkpoint(FILE)
+    assert loaded.label_ngrams is not None
+    assert loaded.label_exponents is not None
+    assert checkpoint.label_ngrams is not None
+    assert checkpoint.label_exponents is not None
+    assert loaded.label_ngrams.description() == checkpoint.label_ngrams.description()
+    assert np.array_equal(loaded.label_exponents, checkpoint.label_exponents)
+    save_checkpoint(Path("reloaded"), loaded)
+    assert FILE.read_bytes() == Path("reloaded").read_bytes()
 
 
 def test_a_run_directory_stands_for_its_model() -> None:
