@@ -71,6 +71,9 @@ def _reached(checkpoint: Checkpoint) -> str:
         for what, key in ((networks, "network"), ("n-gram model", "ngram"))
         if isinstance(value := training.get(f"{key}_nats_per_character"), float) and value != best
     ]
+    each = training.get("each_nats_per_character")
+    if isinstance(each, list) and all(map(_is_float, each)):
+        alone.append(f"each of them {', '.join(f'{value:.4f}' for value in each)}")
     if isinstance(accuracy := training.get("accuracy"), float):
         alone.append(f"recognises the label of {accuracy:.1%} of the held-out lines")
     before = training.get("before_nats_per_character")

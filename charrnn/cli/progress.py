@@ -132,8 +132,9 @@ class TrainingDisplay:
         verb = f"resuming at step {event.step:,}" if event.resumed else "training"
         each = f"{event.processes} processes of " if event.processes > 1 else ""
         self._print_corpus(verb, event, f"{event.device}, {each}{event.threads} threads")
+        several = f"{settings['networks']} times " if settings["networks"] > 1 else ""
         self._print(
-            f"{settings['cell'].upper()} {settings['layers']} x {settings['hidden']}, "
+            f"{several}{settings['cell'].upper()} {settings['layers']} x {settings['hidden']}, "
             f"{event.parameters:,} parameters, {event.steps:,} steps ({event.epochs:.1f} epochs)"
         )
         if event.ngram_nats_per_character is not None:
@@ -265,9 +266,12 @@ def _reached(event: DoneEvent) -> str:
     step = f" at step {event.best_step:,}" if event.best_step else ""
     earlier = event.before_nats_per_character
     before = "" if earlier is None else f", {earlier:.4f} before"
+    each = ", ".join(f"{value:.4f}" for value in event.each_nats_per_character or ())
+    several = "networks" if each else "network"
+    step = f" ({each} each){step}" if each else step
     if network is None or network == best:
         return f"{figure}{step}{before}; "
     return (
-        f"{figure}, network and n-gram model together; network alone {network:.4f}{step}, "
+        f"{figure}, {several} and n-gram model together; {several} alone {network:.4f}{step}, "
         f"n-gram model alone {event.ngram_nats_per_character or math.nan:.4f}{before}; "
     )

@@ -41,6 +41,7 @@ SETTINGS = {
     "embedding": ("Size of a character's embedding vector.", CHOSEN),
     "output_layers": ("Feed-forward layers between the recurrent ones and the output.", ""),
     "output_hidden": ("Hidden units of each of those; 0: as many as --hidden.", ""),
+    "networks": ("Networks in one model, trained side by side; they predict together.", CHOSEN),
     "bidirectional": ("Train a reader, too: each character from those on both sides of it.", ""),
     "dropout": ("Probability of zeroing a hidden unit in training.", CHOSEN),
     "chunk": ("Characters of each sequence: the gradient is cut off there.", CHOSEN),
@@ -67,7 +68,7 @@ GROUPS = {
     "How long": (*BUDGETS, "patience", "more-minutes", "dry-run", "fresh"),
     "The network and the n-gram model": (
         *("cell", "layers", "hidden", "embedding", "output-layers", "output-hidden", "dropout"),
-        *("bidirectional", "ngram-order"),
+        *("networks", "bidirectional", "ngram-order"),
     ),
     "How the network is trained": (
         *("batch", "chunk", "rate", "muon-rate", "weight-decay", "clip", "warmup"),

@@ -104,3 +104,12 @@ class NumpyEnsemble(NumpyRNN):
         logits: Floats = np.add.reduce(self._outputs.logits(flat), axis=0)
         logits *= 1 / self._count
         return logits.reshape(*hidden.shape[1:-1], -1)
+
+
+def numpy_network(
+    architecture: Architecture, members: Sequence[Mapping[str, Floats]]
+) -> NumpyRNN:
+    """One network or several as one model, in NumPy, from the weights of each."""
+    if len(members) > 1:
+        return NumpyEnsemble(architecture, members)
+    return NumpyRNN(architecture, members[0])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from charrnn.arrays import Array
 from charrnn.errors import Parameter, SettingsError
 from charrnn.models.architecture import Architecture
 from charrnn.models.checkpoint import Checkpoint
-from charrnn.models.ensemble import Ensemble, NumpyEnsemble
+from charrnn.models.ensemble import Ensemble, numpy_network
 from charrnn.models.interface import LanguageModel
+from charrnn.models.members import separated
 from charrnn.models.mixture import Mixture
 from charrnn.models.ngram import NgramModel
-from charrnn.models.numpy_rnn import NumpyRNN
 from charrnn.models.reader import NumpyReader
 
 
@@ -50,17 +53,22 @@ def load_reader(checkpoint: Checkpoint) -> NumpyReader | None:
 
 
 def _load_network(checkpoint: Checkpoint, architecture: Architecture, device: str) -> LanguageModel:
-    members = checkpoint.members()
     if device == "cpu":
-        if len(members) > 1:
-            return NumpyEnsemble(architecture, members)
-        return NumpyRNN(architecture, members[0])
+        return numpy_network(architecture, checkpoint.members())
     import torch
 
     if not torch.cuda.is_available():
         name = Parameter("device")
         raise SettingsError(name, f" {device}: torch finds no GPU here; use ", name, " cpu")
+    return torch_network(architecture, checkpoint.weights, checkpoint.networks, device)
+
+
+def torch_network(
+    architecture: Architecture, weights: Mapping[str, Array], networks: int, device: str
+) -> LanguageModel:
+    """One network or several as one model, in torch, from weights named as in a checkpoint."""
     from charrnn.models.torch_rnn import TorchRNN
 
-    networks = [TorchRNN.from_weights(architecture, each, device) for each in members]
-    return Ensemble(networks) if len(networks) > 1 else networks[0]
+    members = separated(weights, [*architecture.shapes()], networks)
+    models = [TorchRNN.from_weights(architecture, each, device) for each in members]
+    return Ensemble(models) if networks > 1 else models[0]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from charrnn.errors import SettingsError
+from charrnn.errors import Flag, Parameter, SettingsError
 
 MAX_NETWORKS = 16
 
@@ -40,6 +40,11 @@ def separated(
 def check_networks(networks: int, bidirectional: bool) -> None:
     """Raise SettingsError if there cannot be so many networks in a model."""
     if not 1 <= networks <= MAX_NETWORKS:
-        raise SettingsError(f"networks must be 1 to {MAX_NETWORKS}, not {networks:,}")
+        raise SettingsError(
+            Parameter("networks"), f" must be 1 to {MAX_NETWORKS}, not {networks:,}"
+        )
     if networks > 1 and bidirectional:
-        raise SettingsError("a reader is one network, not several")
+        raise SettingsError(
+            "a reader is one network, not several: give ", Flag("bidirectional"), " or ",
+            Parameter("networks"), ", not both"
+        )

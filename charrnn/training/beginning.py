@@ -12,13 +12,14 @@ from typing import Any
 from charrnn.errors import CharRNNError
 from charrnn.text.reading import Reading
 from charrnn.training.context import Context
+from charrnn.training.ensemble_trainer import AnyTrainer
 from charrnn.training.plan import choose_settings
 from charrnn.training.processes import Group, raise_together
 from charrnn.training.request import TrainingRequest
 from charrnn.training.run_directory import finished_request
 from charrnn.training.settings import Settings
 from charrnn.training.state import Record, SavedRun, restore, start_from
-from charrnn.training.trainer import Schedule, Trainer
+from charrnn.training.trainer import Schedule
 
 
 def continued(request: TrainingRequest, group: Group) -> TrainingRequest:
@@ -59,7 +60,7 @@ def begin(
     environment: dict[str, Any],
     order: int | None,
     saved: SavedRun | None,
-) -> tuple[Record, Trainer]:
+) -> tuple[Record, AnyTrainer]:
     """The record and the trainer of a session, before its first step.
 
     Args:
@@ -83,7 +84,7 @@ def begin(
 
 def _begin_new(
     context: Context, device: str, environment: dict[str, Any], order: int | None
-) -> tuple[Record, Trainer]:
+) -> tuple[Record, AnyTrainer]:
     request, data = context.request, context.data
     chosen = {} if order is None else {"ngram_order": order}
     requested = {**chosen, **data.fixed_settings, **request.requested}

@@ -20,6 +20,7 @@ from charrnn.training.clock import Clock, date_and_duration
 from charrnn.training.data import TrainingData
 from charrnn.training.emitter import Emitter
 from charrnn.training.events import CheckpointEvent, DoneEvent, OriginEvent
+from charrnn.training.figures import Figures
 from charrnn.training.labelling import Labelling
 from charrnn.training.origin import Origin
 from charrnn.training.plan import describe
@@ -87,6 +88,7 @@ class Context:
             labels=corpus.labels,
             label_ngrams=labelling.source if labelling else None,
             label_exponents=labelling.exponents if labelling else None,
+            networks=int(training["settings"].get("networks", 1)) if architecture else 1,
             training={
                 "flags": self._flags(Settings(**training["settings"])),
                 **training,
@@ -125,7 +127,7 @@ class Context:
         return CheckpointEvent(step, str(self.request.output / MODEL_FILE))
 
     def done(
-        self, step: int, best_step: int, figures: Mapping[str, float | None]
+        self, step: int, best_step: int, figures: Figures
     ) -> DoneEvent:
         """The event that reports a finished run.
 
@@ -134,6 +136,6 @@ class Context:
             best_step: the step with the lowest validation loss.
             figures: of the model, by their names in a DoneEvent.
         """
-        values = {"nats_per_character": None, **figures}
+        values: dict[str, Any] = {"nats_per_character": None, **figures}
         output, seconds = str(self.request.output), self.clock.elapsed()
         return DoneEvent(output, step, best_step, seconds=seconds, **values)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from charrnn.errors import CorpusError
+from charrnn.errors import CorpusError, Parameter, SettingsError
 from charrnn.models.architecture import Architecture
 from charrnn.text.corpus import MAX_NAMES, Corpus
 from charrnn.text.documents import (
@@ -30,6 +30,7 @@ from charrnn.training.batches import (
     LineBatches,
     StreamBatches,
 )
+from charrnn.training.ensemble_trainer import AnyTrainer, EnsembleTrainer
 from charrnn.training.following import Leader
 from charrnn.training.origin import Origin
 from charrnn.training.processes import Alone, Group
@@ -147,8 +148,23 @@ class TrainingData:
         """Of the network that `settings` describe."""
         return settings.architecture(len(self.corpus.vocabulary), self.label_count)
 
-    def trainer(self, settings: Settings, device: str) -> Trainer:
-        """A new network with its optimisers, before the first step."""
+    def trainer(self, settings: Settings, device: str) -> AnyTrainer:
+        """A new network with its optimisers, or several, before the first step.
+
+        Raises:
+            SettingsError: several processes cannot train several networks.
+        """
+        if settings.networks == 1:
+            return self.single_trainer(settings, device)
+        if len(self.group.threads) > 1:
+            raise SettingsError(
+                "several processes train one network together, not several; give ",
+                Parameter("networks"), " 1, or start one process",
+            )
+        return EnsembleTrainer(settings, lambda own: self.single_trainer(own, device), device)
+
+    def single_trainer(self, settings: Settings, device: str) -> Trainer:
+        """A new network with its optimisers, before the first step, whatever else is to train."""
         architecture = self.architecture(settings)
         kind = Trainer if self.group.rank else Leader
         return kind(settings, architecture, self.batches(settings), device, self.group)

@@ -136,7 +136,7 @@ def _forecast(
         unknown_characters=corpus.unknown_characters,
         vocabulary_size=len(corpus.vocabulary),
         validation_characters=data.validation.characters,
-        parameters=architecture.parameters,
+        parameters=settings.networks * architecture.parameters,
         steps=settings.steps,
         epochs=settings.steps / data.batches(settings).per_epoch,
         ngram_order=ngram,

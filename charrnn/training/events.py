@@ -188,6 +188,7 @@ class DoneEvent:
         pseudo_nats_per_character: of a reader.
         before_nats_per_character: of the model that the run started from.
         accuracy: share of the held-out lines whose label it recognises; None without labels.
+        each_nats_per_character: of each network alone, if there are several.
     """
 
     checkpoint: str
@@ -200,6 +201,7 @@ class DoneEvent:
     pseudo_nats_per_character: float | None = None
     before_nats_per_character: float | None = None
     accuracy: float | None = None
+    each_nats_per_character: list[float] | None = None
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from charrnn.arrays import Array
+from charrnn.models.members import separated
 from charrnn.models.torch_rnn import TorchRNN
 from charrnn.text.documents import Documents
+from charrnn.training.ensemble_trainer import AnyTrainer
 from charrnn.training.mixing import Fit
 from charrnn.training.settings import Settings
-from charrnn.training.trainer import Trainer
 from charrnn.training.validation import mean_loss
 
-Figures: TypeAlias = dict[str, float | None]
+Figures: TypeAlias = dict[str, float | list[float] | None]
 
 
 def figures_so_far(settings: Settings, loss: float | None) -> Figures:
@@ -22,8 +23,22 @@ def figures_so_far(settings: Settings, loss: float | None) -> Figures:
     return {f"{pseudo}nats_per_character": loss}
 
 
+def figures_of_each(
+    trainer: AnyTrainer, weights: Mapping[str, Array], held_out: Documents
+) -> Figures:
+    """The figure of each network alone, if there are several; arguments as of `final_figures`."""
+    networks = trainer.settings.networks
+    if networks == 1 or not held_out.characters:
+        return {}
+    architecture, device = trainer.network.architecture, str(trainer.network.output.weight.device)
+    members = separated(weights, [*architecture.shapes()], networks)
+    models = [TorchRNN.from_weights(architecture, each, device) for each in members]
+    losses = [mean_loss(model.network, held_out, lambda: None) for model in models]
+    return {"each_nats_per_character": losses}
+
+
 def final_figures(
-    trainer: Trainer, weights: Mapping[str, Array], held_out: Documents, fit: Fit | None
+    trainer: AnyTrainer, weights: Mapping[str, Array], held_out: Documents, fit: Fit | None
 ) -> Figures:
     """The figures of the mixture, or else of the next-character network that is part of a reader.
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from charrnn.inference.decoder import Decoder
 from charrnn.inference.sampling import generate
-from charrnn.models.numpy_rnn import NumpyRNN
+from charrnn.models.ensemble import numpy_network
 from charrnn.text.corpus import Corpus
-from charrnn.training.trainer import Trainer
+from charrnn.training.ensemble_trainer import AnyTrainer
 
 LENGTH = 160
 
 
-def live_sample(trainer: Trainer, corpus: Corpus) -> str:
+def live_sample(trainer: AnyTrainer, corpus: Corpus) -> str:
     """A text of at most LENGTH characters; another one at each step, but the same in each run."""
-    model = NumpyRNN(trainer.network.architecture, trainer.weights())
+    weights = [member.weights() for member in trainer.members]
+    model = numpy_network(trainer.network.architecture, weights)
     seeds = [(trainer.settings.seed, trainer.step)]
     vocabulary = corpus.vocabulary
     decoder = Decoder.of({}, vocabulary.encode, len(vocabulary))

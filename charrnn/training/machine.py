@@ -13,10 +13,12 @@ import torch
 
 from charrnn.text.documents import Documents
 from charrnn.training.data import TrainingData
+from charrnn.training.ensemble_trainer import AnyTrainer
 from charrnn.training.settings import Settings
-from charrnn.training.trainer import Trainer
 
 FEWEST_MEASURED = 5
+MEASURED_TOGETHER = 4
+"""Steps of several networks, at most, that are measured as one."""
 LONGEST = 4.0
 """A measurement ends after this many times the seconds it should take, with fewer steps."""
 MEASURED_VALIDATION = 16_384
@@ -72,7 +74,7 @@ def gpu_has_bfloat16() -> bool:
     )
 
 
-def seconds_per_step(trainer: Trainer, seconds: float) -> float:
+def seconds_per_step(trainer: AnyTrainer, seconds: float) -> float:
     """The median over about `seconds` of training; `trainer` cannot be used afterwards."""
     longest = time.monotonic() + LONGEST * seconds
     first = _seconds_of_a_step(trainer)  # also allocates and compiles
@@ -85,13 +87,13 @@ def seconds_per_step(trainer: Trainer, seconds: float) -> float:
     return statistics.median(durations or [first])
 
 
-def _seconds_of_a_step(trainer: Trainer) -> float:
+def _seconds_of_a_step(trainer: AnyTrainer) -> float:
     started = time.monotonic()
-    trainer.train_step()  # its loss is a number, so that a GPU has finished
-    return time.monotonic() - started
+    steps = trainer.advance(MEASURED_TOGETHER)  # losses are numbers, so that a GPU has finished
+    return (time.monotonic() - started) / len(steps)
 
 
-def _seconds_per_validation(trainer: Trainer, documents: Documents) -> float:
+def _seconds_per_validation(trainer: AnyTrainer, documents: Documents) -> float:
     if not documents.characters:
         return 0.0
     vocabulary = trainer.network.architecture.vocabulary_size

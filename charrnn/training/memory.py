@@ -29,12 +29,13 @@ def estimate_memory(settings: Settings, architecture: Architecture, counted: int
 
     Args:
         settings: of the run.
-        architecture: of the network.
+        architecture: of each network.
         counted: characters in which n-grams are counted.
     """
     positions = settings.batch * settings.chunk
     activations = positions * (
         PER_UNIT * settings.layers * settings.hidden + PER_LOGIT * architecture.vocabulary_size
     )
-    training = PER_PARAMETER * architecture.parameters + max(activations, PREDICTING)
+    training = PER_PARAMETER * settings.networks * architecture.parameters
+    training += max(settings.networks * activations, PREDICTING)
     return PROGRAM + max(training, min(PER_COUNTED * counted, MAX_COUNTING))

@@ -22,6 +22,7 @@ from charrnn.training.closing import Closing
 from charrnn.training.context import Context
 from charrnn.training.data import SHORT_LINES
 from charrnn.training.events import CountingEvent, StartEvent, WarningEvent
+from charrnn.training.figures import Figures
 from charrnn.training.labelling import fit_labelling
 from charrnn.training.ngram_plan import ALWAYS_COUNTED, NgramPlan, plan_ngram
 from charrnn.training.run_directory import FITTED_FILE, NGRAM_FILE
@@ -291,7 +292,7 @@ def train_ngram_alone(context: Context) -> None:
     with _interruptible() as stop:
         found = _count(context, plan, stop.check)
     loss = found.nats_per_character
-    figures = {"nats_per_character": loss, "ngram_nats_per_character": loss}
+    figures: Figures = {"nats_per_character": loss, "ngram_nats_per_character": loss}
     labelling = fit_labelling(found.model, found.model.order, data)
     figures |= Closing(None, labelling).figures()
     emit.commit()

@@ -29,7 +29,7 @@ from charrnn.text.reading import Reading
 from charrnn.text.vocabulary import EOS, UNK, Vocabulary
 
 FIXED = ("cell", "layers", "hidden", "embedding", "output_layers", "output_hidden", "bidirectional")
-"""The fields of Settings that the old model decides."""
+"""The fields of Settings that the old model's architecture decides."""
 BY_CHARACTER = ("embedding.weight", "output.weight", "output.bias", "reader.weight", "reader.bias")
 """Weights with a row for each character."""
 MEASURED = 50_000
@@ -55,15 +55,15 @@ class Origin:
     @property
     def settings(self) -> dict[str, Any]:
         """The fields of Settings that it decides."""
-        return {name: getattr(self.architecture, name) for name in FIXED}
+        return decided_by(self.checkpoint, self.architecture)
 
-    def weights(self, vocabulary: Vocabulary) -> dict[str, Array]:
-        """Its weights for `vocabulary`: a new character starts with those of UNK."""
+    def weights(self, vocabulary: Vocabulary) -> list[dict[str, Array]]:
+        """Each network's weights for `vocabulary`: a new character starts with those of UNK."""
         rows = self._old_ids(vocabulary)
-        return {
-            name: weight[rows] if name in BY_CHARACTER else weight
-            for name, weight in self.checkpoint.weights.items()
-        }
+        return [
+            {name: weight[rows] if name in BY_CHARACTER else weight for name, weight in own.items()}
+            for own in self.checkpoint.members()
+        ]
 
     def new_characters(self, vocabulary: Vocabulary) -> str:
         """The characters of `vocabulary` that it does not know."""
@@ -86,6 +86,12 @@ class Origin:
     def _old_ids(self, vocabulary: Vocabulary) -> Integers:
         """For each id (V,) of `vocabulary`, the id in the old model; UNK for a new character."""
         return shifted(vocabulary, self.checkpoint.vocabulary)
+
+
+def decided_by(checkpoint: Checkpoint, architecture: Architecture) -> dict[str, Any]:
+    """The fields of Settings that a model to start from decides."""
+    sizes = {name: getattr(architecture, name) for name in FIXED}
+    return {**sizes, "networks": checkpoint.networks}
 
 
 def shifted(old: Vocabulary, new: Vocabulary) -> Integers:
@@ -118,8 +124,7 @@ def open_origin(name: str, reading: Reading, requested: Mapping[str, Any]) -> Or
     if checkpoint.lines != reading.lines:
         how, remedy = ("with ", "give it too") if checkpoint.lines else ("without ", "leave it out")
         raise SettingsError(f"{path} was trained {how}", Flag("lines"), f"; {remedy}")
-    for option in FIXED:
-        there = getattr(architecture, option)
+    for option, there in decided_by(checkpoint, architecture).items():
         here = requested.get(option, there)
         if here != there:
             raise SettingsError(

@@ -10,9 +10,9 @@ import statistics
 from collections import deque
 
 from charrnn.training.clock import Clock
+from charrnn.training.ensemble_trainer import AnyTrainer
 from charrnn.training.events import OnEvent, WarningEvent
 from charrnn.training.plan import VALIDATION_SHARE, closing_seconds
-from charrnn.training.trainer import Trainer
 
 BLOCK_SHARE = 0.03
 """Speed is measured over blocks of steps that take this share of the remaining time."""
@@ -43,7 +43,7 @@ class Pace:
     def __init__(
         self,
         seconds: float,
-        trainer: Trainer,
+        trainer: AnyTrainer,
         clock: Clock,
         emit: OnEvent,
         most_steps: int,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from threading import get_ident
 from typing import TypeVar
 
 import torch
@@ -27,7 +28,12 @@ def parallel_map(work: Callable[[Item], Result], items: Iterable[Item], most: in
     count = max(1, min(most, torch.get_num_threads()))
     if count == 1:
         return [work(item) for item in items]
-    return list(_threads(count, torch.get_num_threads() // count).map(work, items))
+    return list(divided_threads(count).map(work, items))
+
+
+def divided_threads(count: int) -> ThreadPoolExecutor:
+    """`count` threads, among which the torch threads of the calling one are divided."""
+    return _threads(count, max(1, torch.get_num_threads() // count), get_ident())
 
 
 def map_in_single_threads(
@@ -41,12 +47,12 @@ def map_in_single_threads(
     if count == 1:
         with one_thread():
             return [work(item) for item in items]
-    return list(_threads(count, 1).map(work, items))
+    return list(_threads(count, 1, get_ident()).map(work, items))
 
 
 @cache
-def _threads(count: int, each: int) -> ThreadPoolExecutor:
-    """`count` threads, in each of which torch uses `each` threads."""
+def _threads(count: int, each: int, caller: int) -> ThreadPoolExecutor:
+    """`count` threads, in each of which torch uses `each` threads, for the thread `caller`."""
     return ThreadPoolExecutor(count, "charrnn", _use, (each,))
 
 

@@ -21,7 +21,7 @@ from charrnn.training.data import TrainingData
 from charrnn.training.machine import Machine
 from charrnn.training.request import Budget
 from charrnn.training.settings import DEFAULTS, Settings
-from charrnn.training.sizes import choose_sizes, default_steps, most_epochs
+from charrnn.training.sizes import choose_networks, choose_sizes, default_steps, most_epochs
 
 MEASURED_SHARE = 0.005
 """Share of the budget for each measurement of speed, within MEASURED_LIMITS (seconds)."""
@@ -83,6 +83,7 @@ class Text:
         min_count: how often a character has to occur to be in the vocabulary.
         per_epoch: how many batches read it once, given the settings.
         classified: how often the held-out text is read at the end to classify its lines.
+        processes: that train together.
     """
 
     characters: int
@@ -91,6 +92,7 @@ class Text:
     min_count: int
     per_epoch: Callable[[Settings], float]
     classified: float = 0.0
+    processes: int = 1
 
     @classmethod
     def of(cls, data: TrainingData) -> Text:
@@ -102,6 +104,7 @@ class Text:
             data.corpus.min_count,
             lambda settings: data.batches(settings).per_epoch,
             data.times_classified,
+            len(data.group.threads),
         )
 
 
@@ -184,12 +187,24 @@ def _sized(
     step = machine.step(settings, measured)
     for _ in range(MAX_ROUNDS):
         possible = default_steps(seconds / step, settings, text.vocabulary)
-        sizes = choose_sizes(possible, text.characters, text.vocabulary)
+        settings = replace(settings, networks=_networks(settings, requested, text, possible))
+        share = possible / settings.networks
+        sizes = choose_sizes(share, text.characters, text.vocabulary)
         settings = replace(settings, **{**sizes.settings(), **requested})
         step = machine.step(settings, measured)
         if default_steps(seconds / step, settings, text.vocabulary) < FASTER * possible:
             break
     return settings, step
+
+
+def _networks(
+    settings: Settings, requested: Mapping[str, Any], text: Text, possible: float
+) -> int:
+    """How many networks to train with the work of so many steps of the default network."""
+    if text.processes > 1 or settings.bidirectional:
+        return int(requested.get("networks", 1))
+    chosen = choose_networks(possible, text.characters, text.vocabulary)
+    return int(requested.get("networks", chosen))
 
 
 def _validations(seconds: float, left: float, validation: float) -> int:
@@ -214,7 +229,8 @@ def closing_seconds(settings: Settings, validation: float, classified: float = 0
     `classified`: see Text.
     """
     mixing = MIXING_SECONDS + MIXING_VALIDATIONS * validation if settings.ngram_order else 0.0
-    return CLOSING_SECONDS + mixing + classified * validation
+    each_alone = validation if settings.networks > 1 else 0.0
+    return CLOSING_SECONDS + mixing + each_alone + classified * validation
 
 
 def describe(settings: Settings, reading: Reading) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from charrnn.training.clock import Clock
+from charrnn.training.ensemble_trainer import AnyTrainer
 from charrnn.training.events import OnEvent, StepEvent
 from charrnn.training.gradient_watch import GradientWatch
-from charrnn.training.trainer import StepResult, Trainer
+from charrnn.training.trainer import StepResult
 
 STEP_EVENT_SECONDS = 0.5
 
@@ -19,7 +20,7 @@ class StepReporter:
         clock: of the run.
     """
 
-    def __init__(self, emit: OnEvent, trainer: Trainer, clock: Clock) -> None:
+    def __init__(self, emit: OnEvent, trainer: AnyTrainer, clock: Clock) -> None:
         self._emit = emit
         self._trainer = trainer
         self._clock = clock

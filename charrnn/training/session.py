@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import NoReturn
 
 from charrnn.arrays import Array
-from charrnn.models.torch_rnn import TorchRNN
+from charrnn.models.loading import torch_network
 from charrnn.models.torch_threads import one_thread
 from charrnn.platform import handle_signals
 from charrnn.storage.files import exclusive, make_directory, remove_stale_temporaries
@@ -21,21 +21,21 @@ from charrnn.training.beginning import begin, continued
 from charrnn.training.clock import Clock
 from charrnn.training.closing import Closing, measure
 from charrnn.training.context import Context
-from charrnn.training.data import SHORT_LINES, TrainingData
+from charrnn.training.data import TrainingData
 from charrnn.training.emitter import Emitter, ListenerError, open_log, reporting_error
 from charrnn.training.environment import differences, environment
 from charrnn.training.events import (
     InterruptedEvent,
-    NetworkStartEvent,
     OnEvent,
     SampleEvent,
     ValidationEvent,
     WarningEvent,
 )
-from charrnn.training.figures import Figures, figures_so_far, final_figures
+from charrnn.training.figures import Figures, figures_of_each, figures_so_far, final_figures
 from charrnn.training.following import follow, leading
 from charrnn.training.live_sample import live_sample
 from charrnn.training.ngram_run import build_ngram, forget_counted, train_ngram_alone
+from charrnn.training.opening import start_event, warnings
 from charrnn.training.pace import Pace
 from charrnn.training.plan import most_steps
 from charrnn.training.preparation import prepare, split_for
@@ -73,7 +73,7 @@ def train(request: TrainingRequest, on_event: OnEvent) -> None:
         # A mistyped corpus must leave no run directory behind.
         data, device = prepare(request, group, on_event)
         if group.rank:
-            follow(group, lambda settings: split_for(data, settings).trainer(settings, device))
+            follow(group, lambda given: split_for(data, given).single_trainer(given, device))
             return
         with leading(group):
             _lead(request, data, device, on_event)
@@ -168,34 +168,21 @@ class _Session:
         self._best = self._trainer.weights()
 
     def _emit_start(self) -> None:
-        total, counted = self._trainer.schedule.total, self._counted
-        self._emit(
-            NetworkStartEvent(
-                **self._context.start_facts(self._settings),
-                **self._environment,
-                resumed=self._resumed,
-                step=self._trainer.step,
-                steps=total,
-                epochs=total / self._data.batches(self._settings).per_epoch,
-                parameters=self._trainer.network.architecture.parameters,
-                ngram_nats_per_character=counted.nats_per_character if counted else None,
-            )
-        )
+        context, counted = self._context, self._counted
+        self._emit(start_event(context, self._trainer, self._environment, counted, self._resumed))
         if self._data.origin is not None:
             share = counted.earlier_share if counted else None
             self._emit(self._context.started_from(self._data.origin, self._record.before, share))
         for difference in differences(self._record.environment, self._environment):
             self._warn(difference)
-        if not self._resumed and self._data.looks_like_lines():
-            self._warn(SHORT_LINES)
-        if self._gives_time_back:
-            self._warn("the text is too short to fill --minutes: more readings would not help")
-        if counted is not None and (warning := counted.warning()):
+        for warning in warnings(
+            self._data,
+            self._settings,
+            counted,
+            resumed=self._resumed,
+            gives_time_back=self._gives_time_back,
+        ):
             self._emit(warning)
-        if self._settings.ngram_order and self._ngram is None:
-            self._warn(
-                "without held-out text the n-gram model's weight cannot be fitted: left out"
-            )
 
     def _warn(self, message: str) -> None:
         self._emit(WarningEvent(message))
@@ -209,7 +196,7 @@ class _Session:
                 self._reporter.restart()
             if self._is_over():
                 return
-            self._train_step()
+            self._train()
 
     def _is_over(self) -> bool:
         if self._trainer.step >= self._trainer.schedule.total:
@@ -217,18 +204,23 @@ class _Session:
         patience = self._settings.patience
         return bool(patience) and self._record.since_best >= patience
 
-    def _train_step(self) -> None:
-        result = self._trainer.train_step()
+    def _train(self) -> None:
+        """Do a step or, of several networks, some steps until the next validation."""
+        step, every = self._trainer.step, self._settings.validate_every
+        most = min(every - step % every, self._trainer.schedule.total - step)
+        results = self._trainer.advance(most)
         if self._trainer.signal is not None and self._stop.number is None:
             self._stop.receive(self._trainer.signal)
-        self._record.add_step(result.loss, result.characters)
+        for result in results:
+            self._record.add_step(result.loss, result.characters)
         if self._saved_at is None:
             self._emit.commit()
         if self._saved_at is None or self._clock.elapsed() - self._saved_at > SAVE_SECONDS:
             self._save()
         if self._pace is not None:
             self._pace.add_step()
-        self._reporter.add(result)
+        for result in results:
+            self._reporter.add(result)
 
     def _validation_is_due(self) -> bool:
         step, history = self._trainer.step, self._record.history
@@ -292,6 +284,7 @@ class _Session:
         figures = figures_so_far(self._settings, record.best)
         figures |= final_figures(self._trainer, self._best, self._data.validation, closing.fit)
         figures |= closing.figures()
+        figures |= figures_of_each(self._trainer, self._best, self._data.validation)
         self._save_model(self._best, figures, closing)
         self._save()
         forget_counted(self._context)
@@ -307,7 +300,8 @@ class _Session:
         if self._counted is None and not self._data.label_count:
             return Closing(None, None)
         counted, architecture = self._counted, self._trainer.network.architecture
-        network = TorchRNN.from_weights(architecture, dict(weights), self._device)
+        networks = self._settings.networks
+        network = torch_network(architecture, weights, networks, self._device)
         self._stop.at_once = True  # takes seconds and can be repeated
         try:
             self._stop.check()

@@ -11,6 +11,7 @@ from typing import Any
 
 from charrnn.errors import Parameter, SettingsError
 from charrnn.models.architecture import Architecture
+from charrnn.models.members import check_networks
 
 PRECISIONS = ("float32", "bfloat16")
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -44,6 +45,7 @@ class Settings:
         embedding: width of a character's vector.
         output_layers: number of feed-forward layers between the recurrent ones and the output.
         output_hidden: width of each; 0: as wide as the recurrent layers.
+        networks: how many networks there are in the model, all of these sizes.
         bidirectional: whether to train a reader, too: each character from those on both sides.
         dropout: probability of zeroing a unit between layers and before the output.
         chunk: T, characters per step of truncated back-propagation through time.
@@ -73,6 +75,7 @@ class Settings:
     output_layers: int = field(default=0, metadata=ADDED)
     output_hidden: int = field(default=0, metadata=ADDED)
     bidirectional: bool = field(default=False, metadata=ADDED)
+    networks: int = field(default=1, metadata=ADDED)
     dropout: float = 0.05
     chunk: int = 48
     batch: int = 32
@@ -106,6 +109,11 @@ class Settings:
             self._require(name, 0, 0.95)
         if self.bidirectional and self.cell == NO_NETWORK:
             raise SettingsError("--bidirectional trains a network; leave out --cell none")
+        check_networks(self.networks, self.bidirectional)
+        if self.networks > 1 and self.cell == NO_NETWORK:
+            raise SettingsError(
+                Parameter("networks"), f" {self.networks} contradicts ", Parameter("cell"), " none"
+            )
         if self.output_hidden and not self.output_layers:
             raise SettingsError(
                 Parameter("output_hidden"),

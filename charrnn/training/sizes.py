@@ -20,6 +20,8 @@ STEPS_PER_EPOCH = 400
 """A short text is read in so few rows that one reading makes about this many updates."""
 FEWEST_ROWS, FEWEST_ROWS_OF_MANY, MANY = 4, 8, 500
 """In a batch: with a vocabulary below MANY, and from there on."""
+READINGS, FEWEST_STEPS, MOST_NETWORKS = 4.0, 5_000, 4
+"""Each of several networks reads the text READINGS times or more."""
 DROPOUTS = (
     (2.0, 0.0), (7.0, 0.05), (14.0, 0.1), (28.0, 0.2), (56.0, 0.3), (112.0, 0.4), (math.inf, 0.5)
 )
@@ -131,18 +133,36 @@ def choose_sizes(steps: float, characters: int, vocabulary: int) -> Sizes:
     )
 
 
+def choose_networks(steps: float, characters: int, vocabulary: int) -> int:
+    """How many networks learn most together in a budget; their number grows with its square root.
+
+    On a megabyte, two networks of 5 minutes are better than one of 10, and one of 5 minutes, with
+    the n-gram model, than two of half as long (tests/benchmarks/README.md). From three networks on,
+    and for other lengths of text, this is not measured.
+
+    Args: see `choose_sizes`.
+    """
+    if steps < FEWEST_STEPS:
+        return 1
+    read = steps * DEFAULTS.batch * DEFAULTS.chunk / characters  # by the default network
+    work = _work(_widest(steps, characters), vocabulary)
+    read_alone = read * _work(DEFAULTS, vocabulary) / work  # by one for all the time
+    most = min(MOST_NETWORKS, read_alone / READINGS, math.sqrt(read / READINGS))
+    return max(1, int(most))
+
+
 def most_epochs(characters: int, vocabulary: int) -> float:
     """How often a text of so many characters, of so many different ones, is worth reading."""
     return MOST_EPOCHS * math.pow(characters / vocabulary / OCCURRENCES, EPOCHS_EXPONENT)
 
 
 def default_steps(steps: float, settings: Settings, vocabulary: int) -> float:
-    """How many steps of the default network are as much work as `steps` of `settings`.
+    """How many steps of the default network are as much work as `steps` of all `settings` networks.
 
     A GPU takes about as long for one step of the default network as for one of a network a hundred
     times as large, so what fits into its budget has to be measured on a large one.
     """
-    work = settings.batch * settings.chunk * _work(settings, vocabulary)
+    work = settings.networks * settings.batch * settings.chunk * _work(settings, vocabulary)
     default = DEFAULTS.batch * DEFAULTS.chunk * _work(DEFAULTS, vocabulary)
     return steps * work / default
 

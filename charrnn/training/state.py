@@ -5,8 +5,8 @@ Knows the state of a run and its file format; not how a run proceeds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,15 @@ import torch
 
 from charrnn.arrays import Array
 from charrnn.errors import CheckpointError, Flag
+from charrnn.models.architecture import Architecture
 from charrnn.models.cells import CELLS
 from charrnn.models.checkpoint import network_specification, require_finite
+from charrnn.models.members import joined, prefix
 from charrnn.storage import runs, tensor_file
 from charrnn.storage.header import Description
 from charrnn.storage.tensor_file import Specification, check_version
+from charrnn.training.ensemble_trainer import AnyTrainer
+from charrnn.training.parsing import parse, parse_count
 from charrnn.training.settings import ADDED, Settings, recorded
 from charrnn.training.trainer import Schedule, Trainer, trained_by_muon
 
@@ -27,8 +31,6 @@ TRAINING_FILE = runs.TRAINING_FILE
 KIND = "training"
 DATA_VERSION = 2
 """Version of how a corpus is split and ordered; a file without it has version 1 (charrnn 0.1)."""
-MAX_COUNT = 1 << 40
-"""More steps or characters than any run has."""
 
 
 @dataclass
@@ -127,7 +129,7 @@ class SavedRun:
 
 
 def save_run(
-    path: Path, trainer: Trainer, record: Record, best: Mapping[str, Array] | None
+    path: Path, trainer: AnyTrainer, record: Record, best: Mapping[str, Array] | None
 ) -> None:
     """Write everything that is needed to resume the run, atomically.
 
@@ -135,13 +137,13 @@ def save_run(
         OutputError: the file cannot be written; an older one is intact.
         CheckpointError: a weight is not finite; an older file is intact.
     """
-    arrays = _trainer_arrays(trainer)
+    arrays = joined([_trainer_arrays(member) for member in trainer.members])
     arrays.update({f"best.{name}": array for name, array in (best or {}).items()})
     require_finite(arrays)
-    rows = 0 if trainer.state is None else trainer.state[0].shape[1]
+    rows = [0 if each.state is None else each.state[0].shape[1] for each in trainer.members]
     architecture = trainer.network.architecture
     description = {
-        "format_version": architecture.format_version,
+        "format_version": max(architecture.format_version, 2 if len(rows) > 1 else 1),
         "kind": KIND,
         "data_version": DATA_VERSION,
         "vocabulary_size": architecture.vocabulary_size,
@@ -150,7 +152,8 @@ def save_run(
         "record": recorded(record),
         "step": trainer.step,
         "schedule": asdict(trainer.schedule),
-        "rows": rows,
+        "rows": rows[0],
+        **({"other_rows": rows[1:]} if len(rows) > 1 else {}),
         "has_best": best is not None,
     }
     tensor_file.write(path, description, arrays)
@@ -170,10 +173,10 @@ def load_run(path: Path) -> SavedRun:
         if name.startswith("best.")
     }
     return SavedRun(
-        settings=_parse(Settings, description.get("settings")),
-        record=_parse(Record, description.get("record")),
-        step=_count(description, "step"),
-        schedule=_parse(Schedule, description.get("schedule")),
+        settings=parse(Settings, description.get("settings")),
+        record=parse(Record, description.get("record")),
+        step=parse_count(description, "step"),
+        schedule=parse(Schedule, description.get("schedule")),
         best=best or None,
         arrays=arrays,
         data_version=_data_version(description),
@@ -181,13 +184,13 @@ def load_run(path: Path) -> SavedRun:
 
 
 def _data_version(description: Description) -> int:
-    version = _count({"data_version": 1, **description}, "data_version")
+    version = parse_count({"data_version": 1, **description}, "data_version")
     if version > DATA_VERSION:
         raise CheckpointError("the run was started by a newer charrnn; upgrade to go on")
     return version
 
 
-def restore(trainer: Trainer, saved: SavedRun) -> None:
+def restore(trainer: AnyTrainer, saved: SavedRun) -> None:
     """Restore the saved state of `trainer`, built from the same settings and corpus.
 
     Raises:
@@ -197,9 +200,19 @@ def restore(trainer: Trainer, saved: SavedRun) -> None:
         raise CheckpointError(
             "the saved run has another vocabulary; start over with ", Flag("fresh")
         )
+    for number, member in enumerate(trainer.members):
+        start = prefix(number)
+        own = {
+            name.removeprefix(start): torch.from_numpy(array)
+            for name, array in saved.arrays.items()
+            if name.startswith(start)
+        }
+        _restore(member, saved, own)
+
+
+def _restore(trainer: Trainer, saved: SavedRun, arrays: Mapping[str, torch.Tensor]) -> None:
     trainer.step = saved.step
     trainer.schedule = saved.schedule
-    arrays = {name: torch.from_numpy(array) for name, array in saved.arrays.items()}
     device = trainer.network.output.weight.device
     weights = {name: arrays[f"network.{name}"] for name in trainer.network.state_dict()}
     trainer.network.load_state_dict(weights)
@@ -212,11 +225,12 @@ def restore(trainer: Trainer, saved: SavedRun) -> None:
         trainer.state = tuple(part.to(device, precision) for part in carried)
 
 
-def start_from(trainer: Trainer, weights: Mapping[str, Array]) -> None:
-    """Let `trainer`, before its first step, begin with the `weights` of another run."""
-    trainer.network.load_state_dict(
-        {name: torch.from_numpy(np.array(array)) for name, array in weights.items()}
-    )
+def start_from(trainer: AnyTrainer, weights: Sequence[Mapping[str, Array]]) -> None:
+    """Let `trainer`, before its first step, begin with the `weights` of another run's networks."""
+    for member, own in zip(trainer.members, weights, strict=True):
+        member.network.load_state_dict(
+            {name: torch.from_numpy(np.array(array)) for name, array in own.items()}
+        )
 
 
 def _trainer_arrays(trainer: Trainer) -> dict[str, Array]:
@@ -254,13 +268,31 @@ def _array(tensor: torch.Tensor) -> Array:
 
 def _expected_arrays(description: Description) -> dict[str, Specification]:
     check_version(description, KIND)
-    _parse(Record, description.get("record"))
-    schedule = _parse(Schedule, description.get("schedule"))
-    if _count(description, "step") > schedule.total:
+    parse(Record, description.get("record"))
+    schedule = parse(Schedule, description.get("schedule"))
+    if parse_count(description, "step") > schedule.total:
         raise CheckpointError("its step is beyond the end of the run")
-    settings = _parse(Settings, description.get("settings"))
-    size, labels = _count(description, "vocabulary_size"), {"labels": 0, **description}
-    architecture = settings.architecture(size, _count(labels, "labels"))
+    settings = parse(Settings, description.get("settings"))
+    size, labels = parse_count(description, "vocabulary_size"), {"labels": 0, **description}
+    architecture = settings.architecture(size, parse_count(labels, "labels"))
+    rows = _rows(description, settings.networks)
+    expected = joined([_expected_of_one(architecture, each) for each in rows])
+    if description.get("has_best") is True:
+        best = network_specification(architecture, settings.networks)
+        expected.update({f"best.{name}": spec for name, spec in best.items()})
+    return expected
+
+
+def _rows(description: Description, networks: int) -> list[int]:
+    """The rows of each network's carried state."""
+    others = description.get("other_rows", [])
+    if not isinstance(others, list) or len(others) != networks - 1:
+        raise CheckpointError("its rows are not those of its networks")
+    return [parse_count({"rows": rows}, "rows") for rows in (description.get("rows"), *others)]
+
+
+def _expected_of_one(architecture: Architecture, rows: int) -> dict[str, Specification]:
+    """The arrays of one network's trainer."""
     network = network_specification(architecture)
     expected = {f"network.{name}": spec for name, spec in network.items()}
     for name, spec in network.items():
@@ -269,67 +301,8 @@ def _expected_arrays(description: Description) -> dict[str, Specification]:
             expected[f"muon.rows.{name}"] = ("float32", spec[1][:1])
         else:
             expected[f"adamw.mean.{name}"] = expected[f"adamw.square.{name}"] = spec
-    if description.get("has_best") is True:
-        expected.update({f"best.{name}": spec for name, spec in network.items()})
-    rows = _count(description, "rows")
     if rows:
         shape = (architecture.layers, rows, architecture.hidden)
         for number in range(CELLS[architecture.cell].states):
             expected[f"state.{number}"] = ("float32", shape)
     return expected
-
-
-def _count(description: Description, name: str) -> int:
-    value = description.get(name)
-    if not isinstance(value, int) or not _is_count(value):
-        raise CheckpointError(f"its {name} is {value!r}, not a count")
-    return value
-
-
-def _is_count(value: Any) -> bool:
-    return _is_natural(value) and value < MAX_COUNT
-
-
-def _is_natural(value: Any) -> bool:
-    return type(value) is int and 0 <= value < 1 << 63
-
-
-def _is_number(value: Any) -> bool:
-    return type(value) is float or (type(value) is int and abs(value) < 1 << 63)
-
-
-def _is_history(value: Any) -> bool:
-    return isinstance(value, list) and all(
-        isinstance(entry, dict)
-        and _is_count(entry.get("step"))
-        and all(_is_number(each) for each in entry.values())
-        for entry in value
-    )
-
-
-CHECKS: dict[str, Callable[[Any], bool]] = {
-    "str": lambda value: isinstance(value, str),
-    "bool": lambda value: isinstance(value, bool),
-    "int": _is_natural,
-    "float": _is_number,
-    "float | None": lambda value: value is None or _is_number(value),
-    "dict[str, Any]": lambda value: isinstance(value, dict),
-    "list[dict[str, float]]": _is_history,
-}
-"""Annotation of a field -> whether a value parsed from JSON is of that type."""
-
-
-def _parse(kind: type[Any], value: Any) -> Any:
-    """A dataclass from its JSON object, whose values must be of the annotated types.
-
-    Every field must be present, except those that charrnn 0.1 did not have: see `recorded`.
-    """
-    what = kind.__name__.lower()
-    names = {each.name for each in fields(kind)}
-    required = {each.name for each in fields(kind) if not each.metadata.get("added")}
-    if not isinstance(value, dict) or not required <= value.keys() <= names:
-        raise CheckpointError(f"its {what} is incomplete")
-    for each in fields(kind):
-        if each.name in value and not CHECKS[str(each.type)](value[each.name]):
-            raise CheckpointError(f"its {what} has a malformed {each.name}")
-    return kind(**value)

@@ -138,6 +138,15 @@ class Trainer:
         self.state: TorchState | None = None
         self.signal: int | None = None
 
+    @property
+    def members(self) -> list[Trainer]:
+        """The Trainer of each network: there is one."""
+        return [self]
+
+    def advance(self, most: int) -> list[StepResult]:
+        """Do a step, of up to `most` -> its figures; errors as in `train_step`."""
+        return [self.train_step()]
+
     def train_step(self) -> StepResult:
         """Update the weights by the next batch.
 
@@ -228,13 +237,7 @@ class Trainer:
         Raises:
             TrainingError: it is not finite.
         """
-        loss = mean_loss(self.network, documents, check)
-        if not math.isfinite(loss):
-            raise TrainingError(
-                f"training diverged before step {self.step:,} (validation loss {loss}); ",
-                *LOWER_RATES,
-            )
-        return loss
+        return require_finite_loss(mean_loss(self.network, documents, check), self.step)
 
     def weights(self) -> dict[str, Array]:
         """A copy of the network's weights by name."""
@@ -242,6 +245,15 @@ class Trainer:
             name: tensor.detach().cpu().numpy().copy()
             for name, tensor in self.network.state_dict().items()
         }
+
+
+def require_finite_loss(loss: float, step: int) -> float:
+    """A validation `loss` before `step`; raise TrainingError if it is not finite."""
+    if not math.isfinite(loss):
+        raise TrainingError(
+            f"training diverged before step {step:,} (validation loss {loss}); ", *LOWER_RATES
+        )
+    return loss
 
 
 def trained_by_muon(name: str) -> bool:

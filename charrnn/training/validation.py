@@ -8,14 +8,15 @@ Axes: L layers, B texts, T positions, V vocabulary entries.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 
 from charrnn.inference.pseudo import pseudo_scores
 from charrnn.inference.scoring import score_spans
-from charrnn.models.interface import LogProbabilities, Tokens
+from charrnn.models.ensemble import Ensemble
+from charrnn.models.interface import LanguageModel, LogProbabilities, Tokens
 from charrnn.models.torch_reader import ReaderNetwork, TorchReader
 from charrnn.models.torch_rnn import Network, TorchRNN, TorchState
 from charrnn.text.documents import Documents
@@ -64,7 +65,18 @@ def mean_loss(network: Network, documents: Documents, check: Callable[[], None])
         reader = BlockwiseReader(network)
         (score,) = pseudo_scores(reader, [documents], lambda done: check())
         return score.nats_per_character
-    model = BlockwiseRNN(network.eval())
+    return _mean_loss(BlockwiseRNN(network.eval()), documents, check)
+
+
+def mean_loss_together(
+    networks: Sequence[Network], documents: Documents, check: Callable[[], None]
+) -> float:
+    """As `mean_loss`, of several networks as one model."""
+    members = [BlockwiseRNN(network.eval()) for network in networks]
+    return _mean_loss(Ensemble(members), documents, check)
+
+
+def _mean_loss(model: LanguageModel, documents: Documents, check: Callable[[], None]) -> float:
     total = 0.0
     for scored in score_spans(model, documents, cells=1):  # its memory needs no short windows
         total += float(scored.values.sum(dtype=np.float64))

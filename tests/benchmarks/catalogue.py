@@ -29,10 +29,12 @@ BENCHMARKS: dict[str, Benchmark] = {
     "streams": Benchmark("many streams against one", "inference", "many_streams"),
     "strategies": Benchmark("each decoding strategy against none", "inference", "strategies"),
     "mixture": Benchmark("mixture against the network alone", "inference", "mixture"),
+    "networks": Benchmark("one stream from several networks against one", "inference", "several"),
     "scoring": Benchmark("many lines against one by one", "inference", "scoring"),
     "page": Benchmark("the exported page in Chromium", "web_page", "writing"),
     "step": Benchmark("training step against a plain one", "training", "step"),
     "processes": Benchmark("two processes against two threads", "training", "processes"),
+    "together": Benchmark("two networks side by side against one", "training", "together"),
     "run": Benchmark("training run against a bare loop", "training", "run"),
 }
 

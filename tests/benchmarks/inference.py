@@ -18,6 +18,7 @@ from charrnn.inference.decoder import Decoder
 from charrnn.inference.sampling import generate
 from charrnn.inference.scoring import score_documents
 from charrnn.inference.strategies import Value
+from charrnn.models.ensemble import numpy_network
 from charrnn.models.interface import LanguageModel
 from charrnn.models.mixture import Mixture
 from charrnn.models.ngram import NgramModel
@@ -96,6 +97,30 @@ def cells_of(network: Network) -> list[nn.LSTMCell]:
         cell.load_state_dict({name: found[f"{name}_l{layer}"] for name in cell.state_dict()})
         cells.append(cell)
     return cells
+
+
+def several() -> list[Row]:
+    """One stream from several networks, which takes as long as each of them in turn, at most."""
+    rows = []
+    for hidden, count in product(SIZES, (2, 3)):
+        pairing = networks(hidden)
+        weights = {name: each.numpy() for name, each in pairing.network.state_dict().items()}
+        model = numpy_network(pairing.architecture, [weights] * count)
+        pair = paired(
+            lambda model=model: step_model(model),  # type: ignore[misc]
+            lambda model=pairing.model: step_model(model),  # type: ignore[misc]
+            ROUNDS,
+        )
+        rows.append(
+            Row(
+                f"one stream from {count} networks, hidden {hidden}, times {count}",
+                micro(pair.measured / STEPS),
+                micro(pair.reference / STEPS),
+                count * pair.speed_up,
+                target=0.9,
+            )
+        )
+    return rows
 
 
 def sampling() -> list[Row]:

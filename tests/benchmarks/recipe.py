@@ -56,7 +56,7 @@ def run(text: Path, variant_and_seed: tuple[str, int]) -> dict[str, Any]:
     keep_freed_memory()
     settings = replace(DEFAULTS, precision="bfloat16", seed=seed, **_changes(variant.split()))
     prepared = prepare_data(load_corpus([str(text)], Reading()), HELD_OUT)
-    trainer = prepared.trainer(settings, "cpu")
+    trainer = prepared.single_trainer(settings, "cpu")
     started = time.process_time()
     losses = [trainer.train_step().loss for _ in range(settings.steps)]
     seconds = time.process_time() - started

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -66,7 +67,7 @@ def _whole_run(corpus: Path, settings: Settings) -> None:
 
 
 def _bare_loop(prepared: TrainingData, settings: Settings) -> None:
-    trainer = prepared.trainer(settings, "cpu")
+    trainer = prepared.single_trainer(settings, "cpu")
     for _ in range(settings.steps):
         trainer.train_step()
 
@@ -141,6 +142,32 @@ def processes() -> list[Row]:
     ]
 
 
+def together() -> list[Row]:
+    """Two networks, each in a thread, against one whose batches are shared out to both."""
+    with _corpus() as path:
+        prepared, settings = _prepare(path)
+        several = prepared.trainer(replace(settings, networks=2), "cpu")
+        one = prepared.single_trainer(settings, "cpu")
+
+        def train_several() -> None:
+            end = several.step + PLAIN_STEPS // 2
+            while several.step < end:
+                several.advance(end - several.step)
+
+        pair = paired(train_several, partial(_repeat, one.train_step), STEP_ROUNDS)
+    characters = PLAIN_STEPS * settings.batch * settings.chunk
+    return [
+        Row(
+            "two networks side by side against one in two threads",
+            rate(characters, pair.measured),
+            rate(characters, pair.reference),
+            pair.speed_up,
+            target=1.05,
+            note=f"{settings.precision}, hidden {settings.hidden}",
+        )
+    ]
+
+
 def _repeat(step: Callable[[], object]) -> None:
     for _ in range(PLAIN_STEPS):
         step()
@@ -150,7 +177,7 @@ def step() -> list[Row]:
     """A step of the trainer, Muon included, against a plain one of the same sizes."""
     with _corpus() as path:
         prepared, settings = _prepare(path)
-        trainer = prepared.trainer(settings, "cpu")
+        trainer = prepared.single_trainer(settings, "cpu")
         plain = _Plain(settings, len(prepared.corpus.vocabulary))
         pair = paired(
             partial(_repeat, trainer.train_step),

@@ -702,6 +702,30 @@ def fuzz_runs(unfinished: Path, number: int, seed: int) -> Counter[str]:
     return outcomes
 
 
+@pytest.mark.fault(9)
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"networks": 2}, {}),
+        ({"networks": 2}, {"other_rows": [4]}),
+        ({"networks": 2}, {"other_rows": [1 << 41]}),
+        ({"networks": 2}, {"other_rows": 4}),
+        ({"networks": 2}, {"other_rows": ["4"]}),
+        ({"networks": 10**9}, {"other_rows": []}),
+        ({}, {"other_rows": [4]}),
+    ],
+)
+def test_an_unfinished_run_of_other_networks_is_refused(
+    settings: dict[str, Any], said: dict[str, Any], unfinished: Path
+) -> None:
+    header, description, buffer = parts((unfinished / TRAINING).read_bytes())
+    changed = {**description, **said, "settings": {**description["settings"], **settings}}
+    Path("run").mkdir()
+    TRAINING.write_bytes(forged(header, changed, buffer))
+    with pytest.raises(CheckpointError):
+        load_run(TRAINING)
+
+
 @contextmanager
 def interrupted_after(seconds: float) -> Iterator[None]:
     """Interrupt what takes longer: a mutation may have made a run of thousands of steps."""

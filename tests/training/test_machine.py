@@ -70,9 +70,10 @@ class SlowTrainer:
         clock = SimpleNamespace(monotonic=lambda: self._now)
         monkeypatch.setattr("charrnn.training.machine.time", clock)
 
-    def train_step(self) -> None:
+    def advance(self, most: int) -> list[None]:
         self._now += self._durations[self.steps > 0]
         self.steps += 1
+        return [None]
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def test_ids_shift_where_a_character_comes_between() -> None:
 
 def test_a_new_character_starts_as_unk_and_the_others_as_they_were() -> None:
     old = random_checkpoint("ac")
-    weights = origin(old).weights(Vocabulary.from_text("abc"))
+    (weights,) = origin(old).weights(Vocabulary.from_text("abc"))
     for name in ("embedding.weight", "output.weight", "output.bias"):
         before = old.weights[name]
         expected = np.stack([before[row] for row in (UNK, EOS, 2, UNK, 3)])
@@ -67,7 +67,7 @@ def test_what_contradicts_the_old_model_is_refused() -> None:
     found = open_origin("old.safetensors", Reading(), {"hidden": 8, "rate": 0.1})
     assert found.settings == {
         "cell": "lstm", "layers": 1, "hidden": 8, "embedding": 4,
-        "output_layers": 0, "output_hidden": 0, "bidirectional": False,
+        "output_layers": 0, "output_hidden": 0, "bidirectional": False, "networks": 1,
     }
     with pytest.raises(SettingsError, match=r"hidden 16 contradicts from_: .* has 8; leave it"):
         open_origin("old.safetensors", Reading(), {"hidden": 16})

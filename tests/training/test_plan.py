@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +156,7 @@ class FakeMachine:
     def _work(self, settings: Settings) -> float:
         hidden = settings.hidden
         layers = 8 * hidden**2 * settings.layers - 4 * hidden * (hidden - settings.embedding)
-        return settings.batch * settings.chunk * (layers + 65 * hidden)
+        return settings.networks * settings.batch * settings.chunk * (layers + 65 * hidden)
 
 
 TWO_CORES = FakeMachine(40e9)
@@ -193,7 +193,7 @@ def planned(minutes: float, text: Text, machine: FakeMachine, **requested: Any) 
 def test_width_grows_with_time_text_and_speed(
     minutes: float, characters: int, machine: FakeMachine, layers: int, hidden: int
 ) -> None:
-    settings = planned(minutes, long_text(characters), machine)
+    settings = planned(minutes, long_text(characters), machine, networks=1)
     assert (settings.layers, settings.hidden) == (layers, hidden)
 
 
@@ -223,6 +223,29 @@ def test_a_slow_machine_validates_less_rather_than_not_train() -> None:
     assert settings.steps > 1
 
 
+@pytest.mark.parametrize(
+    ("minutes", "characters", "networks"),
+    [
+        (2.33, 1_000_000, 1),
+        (5, 1_000_000, 1),
+        (10, 1_000_000, 2),
+        (30, 1_000_000, 3),
+        (60, 60_000_000, 1),
+        (0.5, 20_000, 1),  # too few steps
+    ],
+)
+def test_what_would_be_read_again_and_again_is_read_by_several_networks(
+    minutes: float, characters: int, networks: int
+) -> None:
+    text, machine = long_text(characters), FakeMachine(80e9)
+    settings = planned(minutes, text, machine)
+    assert settings.networks == networks
+    alone = planned(minutes, text, machine, networks=1)
+    assert planned(minutes, replace(text, processes=2), machine) == alone
+    assert planned(minutes, text, machine, bidirectional=True).networks == 1
+    assert planned(minutes, text, machine, networks=3).networks == 3
+
+
 def test_equal_speeds_give_equal_plans() -> None:
     plans = [planned(5, long_text(1_000_000), GPU) for _ in range(2)]
     assert plans[0] == plans[1]
@@ -244,4 +267,5 @@ def test_the_table_for_the_reader_is_what_is_chosen() -> None:
         for (minutes, machine), cell in zip(columns, cells, strict=True):
             settings = planned(minutes, text, machine)
             epochs = settings.steps / text.per_epoch(settings)
-            assert cell.strip() == f"{settings.hidden}, {epochs:.2g} times"
+            several = f"{settings.networks} of " if settings.networks > 1 else ""
+            assert cell.strip() == f"{several}{settings.hidden}, {epochs:.2g} times"

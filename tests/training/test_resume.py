@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from charrnn.cli import main as cli
+from charrnn.models.ensemble import Ensemble
 from charrnn.models.torch_reader import TorchReader
 from charrnn.models.torch_rnn import TorchRNN
 from charrnn.text import vocabulary
@@ -47,6 +48,8 @@ CONFIGURATIONS = {
     "bidirectional": ("--bidirectional", "--dropout", "0.3"),
     "bidirectional-lines": ("--bidirectional", "--lines", "--layers", "2"),
     "without-validation": ("--validation", "0"),
+    "networks": ("--networks", "2", "--dropout", "0.3"),
+    "networks-lines": ("--networks", "3", "--lines", "--cell", "gru"),
 }
 """Options besides SIZES."""
 EVERYWHERE = ("dropout", "lines")
@@ -55,14 +58,16 @@ ELSEWHERE = tuple(name for name in CONFIGURATIONS if name not in EVERYWHERE)
 POINTS = [
     *((name, "step", at) for name in EVERYWHERE for at in range(STEPS)),
     *((name, "step", at) for name in ELSEWHERE for at in (0, 4, 11)),
-    *((name, "validation", at) for name in (*EVERYWHERE, *ELSEWHERE[:-3]) for at in (0, 1, 2)),
+    *((name, "validation", at) for name in (*EVERYWHERE, *ELSEWHERE[:-5]) for at in (0, 1, 2)),
     *(("bidirectional", "reading", at) for at in (0, 2)),
+    *(("networks", "together", at) for at in (0, 2)),
 ]
 """Configuration, what is going on, which time."""
 BUSY = {
     "step": (Trainer, "train_step"),
     "validation": (TorchRNN, "score"),
     "reading": (TorchReader, "predict"),
+    "together": (Ensemble, "score"),
 }
 
 
@@ -160,7 +165,7 @@ def test_a_run_interrupted_anywhere_ends_as_if_left_alone(
 
 
 @pytest.mark.parametrize("at", [0, 5, 11])
-@pytest.mark.parametrize("name", ["dropout", "gru-lines-bfloat16"])
+@pytest.mark.parametrize("name", ["dropout", "gru-lines-bfloat16", "networks"])
 def test_texts_that_are_shared_out_to_threads_change_nothing(
     name: str, at: int, two_threads: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,7 +74,7 @@ def test_a_width_of_no_layers_is_refused() -> None:
 def test_files_leave_out_what_0_1_did_not_have_while_it_has_its_default() -> None:
     names = {field.name for field in fields(Settings)}
     assert names - recorded(DEFAULTS).keys() == {
-        *("output_layers", "output_hidden", "bidirectional"),
+        *("output_layers", "output_hidden", "bidirectional", "networks"),
     }
     assert recorded(Settings(output_layers=1))["output_layers"] == 1
 
