@@ -13,24 +13,15 @@ from typing import TypeAlias
 import numpy as np
 
 from charrnn.arrays import Floats, Integers
-from charrnn.inference.online_bias import LENGTHS
-from charrnn.inference.online_mixture import Blend, OnlineMixture
+from charrnn.inference.online_bias import Place
+from charrnn.inference.online_mixture import BEGINNING, Blend, OnlineMixture
 from charrnn.inference.online_ngram import ROOT, Contexts, OnlineNgram
 from charrnn.models.interface import LanguageModel, LogProbabilities, Rows, State, Tokens
 from charrnn.models.mixture import Mixture
 from charrnn.models.ngram import NgramModel
-from charrnn.text.vocabulary import EOS
 
-Latest: TypeAlias = tuple[int, ...]
-"""The last characters of a text, the last one first, as many as `online_bias` looks at."""
-BEGINNING: Latest = (EOS,) * LENGTHS
-AdaptedState: TypeAlias = tuple[State, list[Contexts], list[Latest]]
-"""Of the trained models, and the known contexts and last characters of each text (B)."""
-
-
-def followed(latest: Latest, character: int) -> Latest:
-    """`latest` after one more character."""
-    return character, *latest[:-1]
+AdaptedState: TypeAlias = tuple[State, list[Contexts], list[Place]]
+"""Of the trained models, and the known contexts and the place of each text (B)."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +82,15 @@ class AdaptedModel:
     """The parts, the n-grams of the text that was read, and the weights learnt there."""
 
     def __init__(
-        self, parts: Parts, online: OnlineNgram | None, mixture: OnlineMixture, size: int
+        self,
+        parts: Parts,
+        online: OnlineNgram | None,
+        mixture: OnlineMixture,
+        size: int,
+        newline: int,
     ) -> None:
-        self._parts, self._online, self._mixture, self._size = parts, online, mixture, size
+        self._parts, self._online, self._mixture = parts, online, mixture
+        self._size, self._newline = size, newline
 
     @property
     def vocabulary_size(self) -> int:
@@ -106,10 +103,10 @@ class AdaptedModel:
 
     def select(self, state: AdaptedState, rows: Rows) -> AdaptedState:
         """The state of the texts `rows` alone."""
-        parts, contexts, latest = state
+        parts, contexts, places = state
         which = rows.tolist()
         chosen = self._parts.select(parts, rows)
-        return chosen, [contexts[row] for row in which], [latest[row] for row in which]
+        return chosen, [contexts[row] for row in which], [places[row] for row in which]
 
     def step(self, tokens: Tokens, state: AdaptedState) -> tuple[LogProbabilities, AdaptedState]:
         """Read `tokens` (B,) -> log-probabilities (B, V), state."""
@@ -120,29 +117,29 @@ class AdaptedModel:
         """Read `tokens` (B, T) -> log-probabilities (B, T, V), state."""
         trained, matched, parts_state = self._parts.read(tokens, state[0])
         found = np.empty((*tokens.shape, self._size), np.float32)
-        ends, latest = list(state[1]), list(state[2])
+        ends, places = list(state[1]), list(state[2])
         for row, at in np.ndindex(*tokens.shape):
             token = int(tokens[row, at])
             if self._online is not None and token < self._size:  # not a label
                 ends[row] = self._online.follow(ends[row], token)
-            latest[row] = followed(latest[row], token)
+            places[row] = places[row].after(token, self._newline)
             known = int(matched[row, at])
-            found[row, at] = self.blend(trained[row, at], known, ends[row], latest[row]).mixed
-        return found, (parts_state, ends, latest)
+            found[row, at] = self.blend(trained[row, at], known, ends[row], places[row]).mixed
+        return found, (parts_state, ends, places)
 
-    def blend(self, trained: Floats, matched: int, contexts: Contexts, latest: Latest) -> Blend:
+    def blend(self, trained: Floats, matched: int, contexts: Contexts, place: Place) -> Blend:
         """Mix the predictions of the trained models (M', V) with that of the text itself.
 
         Args:
             trained: their log-probabilities.
             matched: the length of the context that the trained n-gram model knows.
             contexts: those that the text has had before.
-            latest: the characters before the one to be predicted.
+            place: of the character to be predicted.
         """
         if self._online is not None:
             trained = np.concatenate([trained, self._online.predict(contexts)[None]])
-        places = (matched, len(contexts) - 1, latest[0], int(trained[0].argmax()))
-        return self._mixture.mix(trained, self._parts.exponents[matched], places, latest)
+        known = (matched, len(contexts) - 1, place.latest[0], int(trained[0].argmax()))
+        return self._mixture.mix(trained, self._parts.exponents[matched], known, place)
 
     def score(
         self, tokens: Tokens, targets: Tokens, state: AdaptedState

@@ -18,9 +18,9 @@ import numpy as np
 
 from charrnn.arrays import Floats, Integers
 from charrnn.errors import Parameter, SettingsError
-from charrnn.inference.adapted import BEGINNING, AdaptedModel, Parts, followed
+from charrnn.inference.adapted import AdaptedModel, Parts
 from charrnn.inference.online_bias import OnlineBias
-from charrnn.inference.online_mixture import OnlineMixture
+from charrnn.inference.online_mixture import BEGINNING, OnlineMixture
 from charrnn.inference.online_ngram import ORDER, ROOT, OnlineNgram
 from charrnn.inference.read_ahead import Segment, read_ahead, segments
 from charrnn.inference.scoring import Scored, Stream, score_spans
@@ -57,7 +57,7 @@ class Rates:
 
     network: float = 4e-4
     pull: float = 7e-4
-    mixture: float = 0.002
+    mixture: float = 0.0014
     online: float = 0.1
     bias: float = 0.1
 
@@ -105,9 +105,8 @@ class AdaptiveModel(Stream):
         if self._online:
             online = np.full((len(exponents), 1), rates.online, np.float32)
             self._parts = replace(self._parts, exponents=np.append(exponents, online, axis=1))
-        self._now = AdaptedModel(
-            self._parts, self._online, self._mixture, model.vocabulary_size
-        )
+        self._newline = int(checkpoint.vocabulary.encode("\n")[0])
+        self._now = self._adapted(self._parts)
 
     def _learning_network(self) -> DynamicNetwork | DynamicEnsemble | None:
         architecture, rates = self._checkpoint.architecture, self._rates
@@ -146,9 +145,11 @@ class AdaptiveModel(Stream):
         if self._network is not None:
             learnt = load_model(self.updated(self._checkpoint), use_ngram=False)
             parts = replace(parts, network=learnt)
-        return AdaptedModel(
-            parts, self._online, self._mixture, self._static.vocabulary_size
-        )
+        return self._adapted(parts)
+
+    def _adapted(self, parts: Parts) -> AdaptedModel:
+        size = self._static.vocabulary_size
+        return AdaptedModel(parts, self._online, self._mixture, size, self._newline)
 
     def updated(self, checkpoint: Checkpoint) -> Checkpoint:
         """`checkpoint` with the weights that the network has now, in float32; all else as it is."""
@@ -168,7 +169,7 @@ class AdaptiveModel(Stream):
         """A new text begins, with EOS, which the caller reads unless a label comes first."""
         if self._online is not None:
             self._online.begin()
-        self._latest = BEGINNING
+        self._place = BEGINNING
         self._state = self._parts.initial_state(1)
         if labelled:
             self._state = self._parts.read(np.array([[EOS]]), self._state)[-1]
@@ -188,9 +189,9 @@ class AdaptiveModel(Stream):
         for at, ((token, target), (predictions, length)) in enumerate(
             zip(pairs, known, strict=True)
         ):
-            self._latest = followed(self._latest, token)
+            self._place = self._place.after(token, self._newline)
             contexts = [ROOT] if self._online is None else self._online.contexts
-            blend = self._now.blend(predictions, length, contexts, self._latest)
+            blend = self._now.blend(predictions, length, contexts, self._place)
             values[at] = blend.mixed[target]
             self._mixture.learn(blend, target)
             if self._online is not None:

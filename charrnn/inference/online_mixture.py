@@ -7,19 +7,21 @@ with, and a set of learnt ones for each thing known of a place: the lengths of t
 known, the character before it, the character that the first member expects (context mixing with
 selected sets of weights, as in paq: Mahoney 2005). What `online_bias` has learnt is added.
 
-Axes: M members, V vocabulary entries, S sets, K lengths of context.
+Axes: M members, V vocabulary entries, S sets, K contexts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from charrnn.arrays import Floats, Integers
-from charrnn.inference.online_bias import OnlineBias
+from charrnn.inference.online_bias import OnlineBias, Place
 from charrnn.models.interface import log_sum_exp
+
+BEGINNING = Place()
 
 
 class Blend(NamedTuple):
@@ -66,7 +68,7 @@ class OnlineMixture:
         predictions: Floats,
         weights: Floats,
         places: Sequence[int],
-        latest: Iterable[int] = (),
+        place: Place = BEGINNING,
     ) -> Blend:
         """The prediction of the mixture.
 
@@ -74,13 +76,13 @@ class OnlineMixture:
             predictions: (M, V) log-probabilities.
             weights: (M,) as trained.
             places: (S,) which row of each set counts here.
-            latest: (K,) the last characters of the text, the last one first.
+            place: where the text has come to.
         """
         chosen = self._first + np.asarray(places)
         mixed: Floats = (weights + self._learnt.take(chosen, 0).sum(0)).dot(predictions)
         rows: Integers = chosen[:0]
         if self._bias is not None:
-            rows = self._bias.rows(latest)
+            rows = self._bias.rows(place)
             mixed += self._bias.bias(rows)
         mixed -= log_sum_exp(mixed)
         return Blend(predictions, mixed, chosen, rows)
