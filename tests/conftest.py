@@ -17,6 +17,7 @@ import tests.one_thread  # noqa: F401 - first of all that may import NumPy
 from charrnn.cli import main as cli
 from charrnn.platform import HANGUP
 from tests import support
+from tests.disk import do_not_wait
 from tests.faults.support import (
     Launcher,
     close_the_launcher,
@@ -43,7 +44,8 @@ Report = Callable[[str], None]
 
 
 def pytest_configure() -> None:
-    """Undo what a shell or nohup has made the tests and their processes ignore."""
+    """Undo what a shell or nohup has made tests and their processes ignore; wait for no disk."""
+    do_not_wait()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if HANGUP is not None:
         signal.signal(HANGUP, signal.SIG_DFL)

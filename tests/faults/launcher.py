@@ -29,6 +29,7 @@ from types import SimpleNamespace
 from typing import Any, TextIO
 
 from charrnn.cli.main import COMMANDS
+from tests.disk import do_not_wait
 
 PRELOADED = (
     *("filelock", "numpy", "safetensors.numpy", "torch", "torch.optim", "charrnn.cli.progress"),
@@ -148,6 +149,7 @@ def main() -> None:
     """Serve on the socket; in a forked process, run its command line."""
     client = socket.socket(fileno=os.dup(0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    do_not_wait()
     for name in PRELOADED:
         importlib.import_module(name)
     client.sendall(b"0\n")

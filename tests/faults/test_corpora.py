@@ -166,7 +166,7 @@ def test_a_million_distinct_characters_are_refused_with_what_to_do(launcher: Lau
     message = one_line_error(train(launcher, "corpus.txt"))
     assert "distinct characters are more than the 65,534 supported" in message
     remedy = message.split("drop rare ones with ")[1].split()
-    done = train(launcher, "corpus.txt", *remedy)
+    done = train(launcher, "corpus.txt", *remedy, "--validation", "0.001")
     assert done.status == 0, done.err
     start = done.records[0]
     assert start["vocabulary_size"] == 502
