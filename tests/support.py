@@ -206,6 +206,11 @@ class TableModel:
         with np.errstate(divide="ignore"):
             self._logarithms = np.log(np.array(table, np.float64)).astype(np.float32)
 
+    def with_temperature(self, temperature: float) -> TableModel:
+        """The model whose log-probabilities are divided by `temperature`, then normalised."""
+        shares = np.exp(self._logarithms / temperature)
+        return TableModel((shares / shares.sum(1, keepdims=True)).tolist())
+
     @property
     def vocabulary_size(self) -> int:
         return len(self._logarithms)

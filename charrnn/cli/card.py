@@ -76,6 +76,8 @@ def _reached(checkpoint: Checkpoint) -> str:
         alone.append(f"each of them {', '.join(f'{value:.4f}' for value in each)}")
     if isinstance(accuracy := training.get("accuracy"), float):
         alone.append(f"recognises the label of {accuracy:.1%} of the held-out lines")
+    if _is_float(temperature := training.get("temperature")):
+        alone.append(f"temperature fitted to the network {temperature:.3f}")
     before = training.get("before_nats_per_character")
     if _is_float(before):
         alone.append(f"the model that it started from {before:.4f}")

@@ -189,6 +189,8 @@ class DoneEvent:
         before_nats_per_character: of the model that the run started from.
         accuracy: share of the held-out lines whose label it recognises; None without labels.
         each_nats_per_character: of each network alone, if there are several.
+        temperature: that the network's logits were divided by, fitted on the held-out text; None
+            without any.
     """
 
     checkpoint: str
@@ -202,6 +204,7 @@ class DoneEvent:
     before_nats_per_character: float | None = None
     accuracy: float | None = None
     each_nats_per_character: list[float] | None = None
+    temperature: float | None = None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from charrnn.models.members import separated
 from charrnn.models.torch_rnn import TorchRNN
 from charrnn.text.documents import Documents
 from charrnn.training.ensemble_trainer import AnyTrainer
-from charrnn.training.mixing import Fit
 from charrnn.training.settings import Settings
 from charrnn.training.validation import mean_loss
 
@@ -26,7 +25,13 @@ def figures_so_far(settings: Settings, loss: float | None) -> Figures:
 def figures_of_each(
     trainer: AnyTrainer, weights: Mapping[str, Array], held_out: Documents
 ) -> Figures:
-    """The figure of each network alone, if there are several; arguments as of `final_figures`."""
+    """The figure of each network alone, as trained, if there are several.
+
+    Args:
+        trainer: of the networks.
+        weights: of all of them.
+        held_out: text to measure them on.
+    """
     networks = trainer.settings.networks
     if networks == 1 or not held_out.characters:
         return {}
@@ -35,24 +40,3 @@ def figures_of_each(
     models = [TorchRNN.from_weights(architecture, each, device) for each in members]
     losses = [mean_loss(model.network, held_out, lambda: None) for model in models]
     return {"each_nats_per_character": losses}
-
-
-def final_figures(
-    trainer: AnyTrainer, weights: Mapping[str, Array], held_out: Documents, fit: Fit | None
-) -> Figures:
-    """The figures of the mixture, or else of the next-character network that is part of a reader.
-
-    Args:
-        trainer: of the network.
-        weights: of the network.
-        held_out: text to measure it on.
-        fit: of the mixture with an n-gram model, if there is one.
-    """
-    if fit is not None:
-        return {**fit.figures()}
-    architecture = trainer.network.architecture
-    if not (architecture.bidirectional and held_out.characters):
-        return {}
-    device = str(trainer.network.output.weight.device)
-    model = TorchRNN.from_weights(architecture, dict(weights), device)
-    return {"nats_per_character": mean_loss(model.network, held_out, lambda: None)}

@@ -1,20 +1,23 @@
 """Fit the mixture of a network and an n-gram model, on text that neither was trained on.
 
 Knows the form of the mixture, not how the two models work. The objective is convex: the
-cross-entropy of a log-linear model, as a function of its exponents.
+cross-entropy of a log-linear model, as a function of its exponents. The network's own temperature
+(Guo et al. 2017, arXiv 1706.04599) is fitted in the same way: its inverse is the exponent of a
+log-linear model with one member.
 
 With a large vocabulary the sum over all characters that normalises the mixture is estimated from
 CANDIDATES of them at each position: those that either model thinks probable, and a sample of the
 others, each with the inverse of its chance as its weight (Horvitz & Thompson 1952). So memory
 and the number of positions do not depend on the vocabulary.
 
-Axes: N positions, V vocabulary entries, K candidates (V, at most CANDIDATES), L lengths of context.
+Axes: N positions, V vocabulary entries, K candidates (V, at most CANDIDATES), L lengths of context,
+M members of the mixture.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -39,7 +42,8 @@ CANDIDATES = 512
 GOLDEN = (math.sqrt(5) - 1) / 2
 """Its multiples, modulo 1, are evenly spread however many there are."""
 PENALTY = 20.0
-"""Weight of the quadratic penalty that pulls each length's exponents towards the common ones."""
+"""Weight of the quadratic penalty that pulls each length's exponents towards the common ones, and
+the temperature towards 1."""
 COMMON_PENALTY = 1e-3
 """The penalty on the common exponents: keeps the problem solvable if the data determine none."""
 ITERATIONS = 30
@@ -47,18 +51,33 @@ SMALLEST_STEP = 1e-5
 
 
 @dataclass(frozen=True)
+class Calibration:
+    """A network's fitted temperature.
+
+    Attributes:
+        temperature: its logits are to be divided by this.
+        nats_per_character: with it, when each half of the text is predicted with the temperature
+            fitted on the other half.
+    """
+
+    temperature: float
+    nats_per_character: float
+
+
+@dataclass(frozen=True)
 class Fit:
     """A fitted mixture.
 
     Attributes:
-        exponents: (L, 2).
-        network, ngram, mixture: nats per character of each on the text of the fit.
+        exponents: (L, 2), for the network before its calibration.
+        calibration: of the network alone.
+        ngram, mixture: nats per character of each on the text of the fit.
         cross_validated: nats per character of the mixture when each half of the text is predicted
             with the exponents fitted on the other half.
     """
 
     exponents: Exponents
-    network: float
+    calibration: Calibration
     ngram: float
     mixture: float
     cross_validated: float
@@ -75,44 +94,90 @@ class Fit:
         }
 
     @property
+    def network(self) -> float:
+        """Nats per character of the calibrated network alone."""
+        return self.calibration.nats_per_character
+
+    @property
+    def calibrated_exponents(self) -> Exponents:
+        """(L, 2), with which the calibrated network is in the same mixture."""
+        scale = np.array([self.calibration.temperature, 1], np.float32)
+        return self.exponents * scale
+
+    @property
     def helps(self) -> bool:
         """Whether the mixture, cross-validated, is better than the network alone."""
         return self.cross_validated < self.network
 
 
-def fit_mixture(network: LanguageModel, ngram: NgramModel, documents: Documents) -> Fit:
+def fit_mixture(
+    network: LanguageModel, ngram: NgramModel, documents: Documents, shrinkage: float = 1.0
+) -> Fit:
     """Fit the exponents with which the mixture predicts `documents` best.
 
     The cross-validated loss uses the first and the second half of the text as its two folds.
+
+    Args:
+        network, ngram: the members of the mixture.
+        documents: text that neither was trained on.
+        shrinkage: the fitted exponents are multiplied by this; below 1, probabilities are less
+            extreme than those that are best for `documents`.
     """
     tables = _tables(network, ngram, documents)
-    exponents = _fit(tables, ngram.order)
-    half = len(tables.targets) // 2
-    first, second = tables.part(slice(half)), tables.part(slice(half, None))
-    total = first.loss(_fit(second, ngram.order)) + second.loss(_fit(first, ngram.order))
-    index = tables.targets[:, None]
+
+    def fit(part: _Tables) -> Tensor:
+        return shrinkage * _fit(part, ngram.order)
+
+    exponents = fit(tables)
     return Fit(
         exponents=exponents.numpy().astype(np.float32),
-        network=-float(tables.network.gather(1, index).mean()),
-        ngram=-float(tables.ngram.gather(1, index).mean()),
-        mixture=float(tables.loss(exponents)) / len(index),
-        cross_validated=float(total) / len(index),
+        calibration=_calibration(tables, shrinkage),
+        ngram=tables.loss_alone(1),
+        mixture=tables.mean_loss(exponents),
+        cross_validated=_cross_validated(tables, fit),
     )
+
+
+def calibrate(
+    network: LanguageModel, documents: Documents, shrinkage: float = 1.0
+) -> Calibration:
+    """Fit the temperature with which the network alone predicts `documents` best.
+
+    `shrinkage`: see `fit_mixture`; the temperature is divided by it.
+    """
+    return _calibration(_tables(network, None, documents), shrinkage)
+
+
+def _calibration(tables: _Tables, shrinkage: float) -> Calibration:
+    def fit(part: _Tables) -> Tensor:
+        return shrinkage * _minimise(torch.ones(1, 1), part, PENALTY)
+
+    alone = tables.only(0)
+    # A sample of the vocabulary estimates differences better than losses.
+    gain = alone.mean_loss(torch.ones(1, 1)) - _cross_validated(alone, fit)
+    return Calibration(1 / float(fit(alone)), tables.loss_alone(0) - gain)
+
+
+def _cross_validated(tables: _Tables, fit: Callable[[_Tables], Tensor]) -> float:
+    """Nats per character when each half is predicted with what was fitted on the other half."""
+    half = len(tables.targets) // 2
+    first, second = tables.part(slice(half)), tables.part(slice(half, None))
+    total = first.loss(fit(second)) + second.loss(fit(first))
+    return float(total) / len(tables.targets)
 
 
 @dataclass(frozen=True)
 class _Tables:
-    """Both models' predictions, in the order of the text.
+    """The models' predictions, in the order of the text.
 
     Attributes:
-        network, ngram: (N, K) log-probabilities of the candidates.
+        members: (N, M, K) each model's log-probabilities of the candidates; the network is first.
         weights: (N, K) or (N, 1) logarithm of how many characters each candidate stands for.
         matched: (N,) how many characters of the context the n-gram model knows.
         targets: (N,) which candidate follows.
     """
 
-    network: Tensor
-    ngram: Tensor
+    members: Tensor
     weights: Tensor
     matched: Tensor
     targets: Tensor
@@ -120,6 +185,15 @@ class _Tables:
     def part(self, which: slice | Tensor) -> _Tables:
         """These positions."""
         return _Tables(*(getattr(self, each.name)[which] for each in fields(self)))
+
+    def only(self, member: int) -> _Tables:
+        """This member alone, whatever the context."""
+        return replace(self, members=self.members[:, member : member + 1]).pooled()
+
+    def loss_alone(self, member: int) -> float:
+        """This member's own loss in nats per character."""
+        index = self.targets[:, None]
+        return -float(self.members[:, member].gather(1, index).mean())
 
     def pooled(self) -> _Tables:
         """The same, as if all lengths of context were the same."""
@@ -129,32 +203,37 @@ class _Tables:
         """The mixture's loss in nats, summed over all positions."""
         return cross_entropy(self._mixed(exponents), self.targets, reduction="sum")
 
+    def mean_loss(self, exponents: Tensor) -> float:
+        """The mixture's loss in nats per character."""
+        return float(self.loss(exponents)) / len(self.targets)
+
     def derivatives(self, exponents: Tensor) -> tuple[Tensor, Tensor]:
-        """First (L, 2) and second (L, 2, 2) derivatives of the loss by the exponents.
+        """First (L, M) and second (L, M, M) derivatives of the loss by the exponents.
 
         As for every log-linear model, they are given by the means and covariances of the
         log-probabilities under the mixture; the exponents of one length do not affect positions
         of another.
         """
         shares = self._mixed(exponents).softmax(-1)
-        sides = torch.stack((self.network, self.ngram), 1)  # (N, 2, K)
-        means = torch.einsum("nsv,nv->ns", sides, shares)
-        seen = sides.gather(2, self.targets[:, None, None].expand(-1, 2, 1))[..., 0]
-        spread = (sides - means[..., None]) * shares.sqrt()[:, None]
-        covariances = spread @ spread.transpose(1, 2)  # (N, 2, 2)
+        means = torch.einsum("nmk,nk->nm", self.members, shares)
+        wanted = self.targets[:, None, None].expand(-1, self.members.shape[1], 1)
+        seen = self.members.gather(2, wanted)[..., 0]
+        spread = (self.members - means[..., None]) * shares.sqrt()[:, None]
+        covariances = spread @ spread.transpose(1, 2)  # (N, M, M)
         first = torch.zeros_like(exponents).index_add_(0, self.matched, means - seen)
-        second = exponents.new_zeros(len(exponents), 2, 2)
+        second = exponents.new_zeros(*exponents.shape, exponents.shape[1])
         return first, second.index_add_(0, self.matched, covariances)
 
     def _mixed(self, exponents: Tensor) -> Tensor:
         """Logits (N, K)."""
-        chosen = exponents[self.matched]  # (N, 2)
-        return self.network * chosen[:, :1] + self.ngram * chosen[:, 1:] + self.weights
+        chosen = exponents[self.matched]  # (N, M)
+        return torch.einsum("nmk,nm->nk", self.members, chosen) + self.weights
 
 
 def _fit(tables: _Tables, lengths: int) -> Tensor:
-    """The best exponents (L, 2), pulled towards the pair that is best for all lengths together."""
-    common = _minimise(torch.full((1, 2), 0.5), tables.pooled(), COMMON_PENALTY)
+    """The best exponents (L, M), pulled towards those that are best for all lengths together."""
+    start = torch.full((1, tables.members.shape[1]), 0.5)
+    common = _minimise(start, tables.pooled(), COMMON_PENALTY)
     return _minimise(common.repeat(lengths, 1), tables, PENALTY)
 
 
@@ -168,7 +247,7 @@ def _minimise(start: Tensor, tables: _Tables, penalty: float) -> Tensor:
     for _ in range(ITERATIONS):
         first, second = tables.derivatives(exponents)
         first = first + 2 * penalty * (exponents - start)
-        second = second + 2 * penalty * torch.eye(2)
+        second = second + 2 * penalty * torch.eye(start.shape[1])
         step = torch.linalg.solve(second, first)
         found = objective(exponents - step)
         while not found < loss and step.abs().max() > SMALLEST_STEP:  # not true for NaN, either
@@ -182,8 +261,8 @@ def _minimise(start: Tensor, tables: _Tables, penalty: float) -> Tensor:
     return exponents
 
 
-def _tables(network: LanguageModel, ngram: NgramModel, documents: Documents) -> _Tables:
-    most = min(MAX_POSITIONS, MAX_CELLS // min(CANDIDATES, ngram.vocabulary_size))
+def _tables(network: LanguageModel, ngram: NgramModel | None, documents: Documents) -> _Tables:
+    most = min(MAX_POSITIONS, MAX_CELLS // min(CANDIDATES, network.vocabulary_size))
     sample = documents.subsample(most)
     pieces = zip(*_predictions(network, ngram, sample), strict=True)
     *columns, positions = (torch.from_numpy(np.concatenate(each)) for each in pieces)
@@ -192,53 +271,56 @@ def _tables(network: LanguageModel, ngram: NgramModel, documents: Documents) -> 
 
 
 def _predictions(
-    network: LanguageModel, ngram: NgramModel, documents: Documents
+    network: LanguageModel, ngram: NgramModel | None, documents: Documents
 ) -> Iterator[tuple[Array, ...]]:
     """The columns of _Tables in pieces, and the positions that they belong to."""
-    size = max(1, BLOCK_CELLS // ngram.vocabulary_size)
+    size = max(1, BLOCK_CELLS // network.vocabulary_size)
     network_state: State = None
     ngram_state: State = None
-    for window in windows(documents, ngram.vocabulary_size):
+    for window in windows(documents, network.vocabulary_size):
         network_state = window.enter(network, network_state)
-        ngram_state = window.enter(ngram, ngram_state)
         predicted, network_state = network.forward(window.inputs, network_state)
-        contexts, ngram_state = ngram.read(window.inputs, ngram_state)
-        counted = contexts[window.counted]  # (N', L)
+        network_side, counted = predicted[window.counted], None
+        if ngram is not None:
+            ngram_state = window.enter(ngram, ngram_state)
+            contexts, ngram_state = ngram.read(window.inputs, ngram_state)
+            counted = contexts[window.counted]  # (N', L)
         positions = window.positions[window.counted]
         targets = documents.ids[positions].astype(np.int64)
-        network_side = predicted[window.counted]
         for at in range(0, len(targets), size):
             rows = slice(at, at + size)
-            sides = network_side[rows], ngram.predict(counted[rows])
-            *tables, columns = _candidates(*sides, targets[rows], positions[rows])
-            yield *tables, ngram.matched(counted[rows]), columns, positions[rows]
+            members, matched = [network_side[rows]], np.zeros(len(targets[rows]), np.int64)
+            if ngram is not None and counted is not None:
+                members.append(ngram.predict(counted[rows]))
+                matched = ngram.matched(counted[rows])
+            *tables, columns = _candidates(members, targets[rows], positions[rows])
+            yield *tables, matched, columns, positions[rows]
 
 
 def _candidates(
-    network: LogProbabilities, ngram: LogProbabilities, targets: Tokens, positions: Integers
+    members: Sequence[LogProbabilities], targets: Tokens, positions: Integers
 ) -> tuple[Array, ...]:
     """Some characters of each position, those that follow (N,) among them.
 
-    `network` and `ngram` are (N, V); `positions` (N,) choose different samples.
+    `members` are M tables (N, V); `positions` (N,) choose different samples.
 
     Returns:
-        their log-probabilities (N, K), twice; the logarithms of their weights (N, K) or (N, 1);
-        where among them the character is that follows (N,).
+        their log-probabilities (N, M, K); the logarithms of their weights (N, K) or (N, 1); where
+        among them the character is that follows (N,).
     """
-    count, size = network.shape
+    count, size = members[0].shape
     if size <= CANDIDATES:
-        return network, ngram, np.zeros((count, 1), np.float32), targets
+        return np.stack(members, axis=1), np.zeros((count, 1), np.float32), targets
     # One more is the character that follows, and one is for rounding up.
-    chances = np.exp(network, dtype=np.float64) + np.exp(ngram, dtype=np.float64)
-    chances = np.minimum(chances * ((CANDIDATES - 2) / 2), 1, out=chances)
+    chances = sum(np.exp(each, dtype=np.float64) for each in members)
+    chances = np.minimum(chances * ((CANDIDATES - 2) / len(members)), 1)
     chances[np.arange(count), targets] = 1
     drawn = systematic_sample(chances, (positions * GOLDEN % 1)[:, None])
     row, character = drawn.nonzero()
     ranks = drawn.cumsum(axis=1) - 1
     place = row, ranks[row, character]
-    tables = [np.zeros((count, CANDIDATES), np.float32) for _ in range(3)]
-    tables[2][:] = -np.inf  # an empty place
-    values = network[drawn], ngram[drawn], -np.log(chances[drawn])
-    for table, column in zip(tables, values, strict=True):
-        table[place] = column
-    return *tables, ranks[np.arange(count), targets]
+    tables = np.zeros((len(members) + 1, count, CANDIDATES), np.float32)
+    tables[-1] = -np.inf  # an empty place
+    for table, column in zip(tables, (*members, -np.log(chances)), strict=True):
+        table[place] = column[drawn]
+    return tables[:-1].swapaxes(0, 1), tables[-1], ranks[np.arange(count), targets]

@@ -294,7 +294,7 @@ def train_ngram_alone(context: Context) -> None:
     loss = found.nats_per_character
     figures: Figures = {"nats_per_character": loss, "ngram_nats_per_character": loss}
     labelling = fit_labelling(found.model, found.model.order, data)
-    figures |= Closing(None, labelling).figures()
+    figures |= Closing(labelling=labelling).figures()
     emit.commit()
     if data.looks_like_lines():
         emit(WarningEvent(SHORT_LINES))

@@ -38,6 +38,8 @@ MIXING_SECONDS = 0.6
 """For fitting the mixture, in addition,"""
 MIXING_VALIDATIONS = 2
 """and the time of so many validations: its predictions are of all characters."""
+CALIBRATION_SECONDS = 0.1
+"""For fitting the temperature of a network alone, and the time of one validation."""
 
 
 def choose_device(wanted: str) -> str:
@@ -228,9 +230,11 @@ def closing_seconds(settings: Settings, validation: float, classified: float = 0
 
     `classified`: see Text.
     """
-    mixing = MIXING_SECONDS + MIXING_VALIDATIONS * validation if settings.ngram_order else 0.0
+    fitting = CALIBRATION_SECONDS + validation
+    if settings.ngram_order:
+        fitting = MIXING_SECONDS + MIXING_VALIDATIONS * validation
     each_alone = validation if settings.networks > 1 else 0.0
-    return CLOSING_SECONDS + mixing + each_alone + classified * validation
+    return CLOSING_SECONDS + fitting + each_alone + classified * validation
 
 
 def describe(settings: Settings, reading: Reading) -> str:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import NoReturn
 
 from charrnn.arrays import Array
+from charrnn.models.interface import LanguageModel
 from charrnn.models.loading import torch_network
 from charrnn.models.torch_threads import one_thread
 from charrnn.platform import handle_signals
@@ -31,7 +32,7 @@ from charrnn.training.events import (
     ValidationEvent,
     WarningEvent,
 )
-from charrnn.training.figures import Figures, figures_of_each, figures_so_far, final_figures
+from charrnn.training.figures import Figures, figures_of_each, figures_so_far
 from charrnn.training.following import follow, leading
 from charrnn.training.live_sample import live_sample
 from charrnn.training.ngram_run import build_ngram, forget_counted, train_ngram_alone
@@ -259,8 +260,8 @@ class _Session:
     def _save_model(
         self, weights: Mapping[str, Array], figures: Figures, closing: Closing | None = None
     ) -> None:
-        """Write the network, and the n-gram model too if the fitted mixture is better."""
-        closing = closing or Closing(None, None)
+        """Write the network, calibrated, and the n-gram model if the fitted mixture is better."""
+        closing = closing or Closing()
         self._context.save_model(
             {
                 "settings": recorded(self._settings),
@@ -271,7 +272,7 @@ class _Session:
                 **figures,
             },
             architecture=self._trainer.network.architecture,
-            weights=weights,
+            weights=closing.weights(weights),
             ngram=None if closing.exponents is None else self._ngram,
             exponents=closing.exponents, labelling=closing.labelling,
         )
@@ -282,7 +283,6 @@ class _Session:
         closing = self._measure(self._best)
         record.finished = True
         figures = figures_so_far(self._settings, record.best)
-        figures |= final_figures(self._trainer, self._best, self._data.validation, closing.fit)
         figures |= closing.figures()
         figures |= figures_of_each(self._trainer, self._best, self._data.validation)
         self._save_model(self._best, figures, closing)
@@ -295,20 +295,20 @@ class _Session:
         figures["before_nats_per_character"] = record.before
         self._emit(self._context.done(step, record.best_step, figures))
 
-    def _measure(self, weights: Mapping[str, Array]) -> Closing:
-        """Mix the best network with the n-gram model; see which labels it recognises."""
-        if self._counted is None and not self._data.label_count:
-            return Closing(None, None)
-        counted, architecture = self._counted, self._trainer.network.architecture
-        networks = self._settings.networks
-        network = torch_network(architecture, weights, networks, self._device)
+    def _measure(self, best: Mapping[str, Array]) -> Closing:
+        """Calibrate the best network, mix it with the n-gram model, see which labels it knows."""
+        ngram = self._counted.fitted if self._counted else None
         self._stop.at_once = True  # takes seconds and can be repeated
         try:
             self._stop.check()
             with one_thread():  # the last bits depend on the number of threads
-                return measure(network, counted.fitted if counted else None, self._data)
+                return measure(self._build, best, ngram, self._data)
         finally:
             self._stop.at_once = False
+
+    def _build(self, weights: Mapping[str, Array]) -> LanguageModel:
+        architecture = self._trainer.network.architecture
+        return torch_network(architecture, weights, self._settings.networks, self._device)
 
     def _interrupt(self) -> NoReturn:
         """Save first, then report, as reporting may fail."""

@@ -234,12 +234,12 @@ def test_a_run_that_stops_early_ends_at_the_same_place(
 def train_minutes(
     output: str, monkeypatch: pytest.MonkeyPatch, what: str | None = None, at: int = 0
 ) -> int:
-    """Train for about a second, on a clock that stands still once the run has been planned."""
+    """Train for about 1.3 seconds, on a clock that stands still once the run has been planned."""
     now = time.monotonic()
     monkeypatch.setattr(clock, "time", SimpleNamespace(monotonic=lambda: now))
     if what is not None:
         signal_in_the_run(monkeypatch, what, at)
-    budget = ("--minutes", "0.025", "--ngram-order", "0", "--patience", "0")
+    budget = ("--minutes", "0.03", "--ngram-order", "0", "--patience", "0")
     return cli.run(later_wins(["train", corpus(), "-o", output, "-q", *SIZES, *budget]))
 
 

@@ -7,16 +7,19 @@ import math
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from charrnn.api import TrainedModel
 from charrnn.errors import TrainingError
-from charrnn.models.checkpoint import load_checkpoint
+from charrnn.models.checkpoint import load_checkpoint, save_checkpoint
 from charrnn.storage.runs import find_checkpoint
 from charrnn.text.reading import Reading
+from charrnn.training import closing
 from charrnn.training.events import Event, ValidationEvent, as_json
 from charrnn.training.request import Budget, TrainingRequest
 from charrnn.training.session import train
@@ -112,19 +115,36 @@ def test_the_checkpoint_has_the_best_weights_and_the_history() -> None:
     assert found.corpus["names"] == ["corpus.txt"]
     assert found.architecture is not None
     assert found.architecture.hidden == 8
-    model = TrainedModel.open(RUN, use_ngram=False)
+    saved = load_run(RUN / "training.safetensors").best
+    assert saved is not None
+    for name, weight in found.weights.items():
+        scale = done["temperature"] if name.startswith("output.") else 1
+        np.testing.assert_allclose(weight * scale, saved[name], rtol=1e-6, atol=0)
     text = prose(60)
     ids = len(text) + 1
     Path("held_out.txt").write_text(text[ids - int(0.1 * ids) :])
-    score = model.evaluate(["held_out.txt"])
+    save_checkpoint(Path("best.safetensors"), replace(found, weights=saved))
+    score = TrainedModel.open("best.safetensors", use_ngram=False).evaluate(["held_out.txt"])
     assert score.nats_per_character == pytest.approx(losses[best], abs=1e-5)
 
 
-def test_without_an_ngram_model_the_best_validation_is_the_result() -> None:
+def test_without_an_ngram_model_the_calibrated_network_is_the_result() -> None:
     events = run(order(ngram_order=0))
     best = min(e["nats_per_character"] for e in events if e["event"] == "validation")
-    assert events[-1]["nats_per_character"] == best
+    assert events[-1]["nats_per_character"] == pytest.approx(best, rel=0.02)
+    assert events[-1]["temperature"] == load_checkpoint(RUN).training["temperature"] != 1
     assert load_checkpoint(RUN).ngram is None
+
+
+def test_lines_are_drawn_from_everywhere_so_their_exponents_are_not_shrunk(
+    monkeypatch: pytest.MonkeyPatch, corpus: Path
+) -> None:
+    corpus.write_text("\n".join(names(200)))
+    temperatures = []
+    for shrinkage in (1.0, 0.5):
+        monkeypatch.setattr(closing, "SHRINKAGE", shrinkage)
+        temperatures.append(run(order(lines=True, fresh=True))[-1]["temperature"])
+    assert temperatures[0] == temperatures[1]
 
 
 def test_lines_are_trained_on_as_lines(corpus: Path) -> None:
@@ -149,7 +169,7 @@ def test_patience_ends_a_run_that_gets_no_better(monkeypatch: pytest.MonkeyPatch
     events = run(order(steps=100, patience=3, ngram_order=0))
     assert steps_of(events, "validation") == [10, 20, 30, 40, 50]
     assert events[-1]["step"] == 50
-    assert (events[-1]["best_step"], events[-1]["nats_per_character"]) == (20, 2.0)
+    assert events[-1]["best_step"] == 20
     assert load_run(RUN / "training.safetensors").record.finished
 
 
