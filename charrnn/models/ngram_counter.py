@@ -38,6 +38,8 @@ MAX_FINAL_CUTOFF = 6
 (order 6), 1.529 with 8, 1.553 with 15 (order 10), 1.512 with 2 (order 5)."""
 STEP_NGRAMS = 8_000_000
 """A step with more n-grams than this is pruned to PRUNE_TARGET of it, the rarest first."""
+LONG = 6
+"""Characters of n-grams that may be pruned in each block of a text."""
 WORKING_SHARE = 2.0
 """The limit of n-grams while counting, as a multiple of the final limit."""
 PRUNE_TARGET = 0.75
@@ -99,7 +101,7 @@ class NgramCounter:
         self._tries: list[Trie] = []  # the first holds the joined steps, the others one step each
 
     def count(
-        self, threads: int = 1, steps: Iterable[int] | None = None
+        self, threads: int = 1, steps: Iterable[int] | None = None, cutoff: int = 0
     ) -> Generator[int, None, None]:
         """Count one step after another.
 
@@ -109,6 +111,7 @@ class NgramCounter:
             threads: that count at the same time.
             steps: which, in this order; by default all of them, so that whenever it stops, the
                 counted ones are evenly spread. None is counted twice.
+            cutoff: LONG n-grams that occur at most so often in a block are pruned at once.
 
         Yields:
             the number of characters of each step.
@@ -121,7 +124,7 @@ class NgramCounter:
                 while waiting or running:
                     while waiting and len(running) <= threads:
                         step = waiting.popleft()
-                        running.append((step, pool.submit(self._count_step, step)))
+                        running.append((step, pool.submit(self._count_step, step, cutoff)))
                     step, future = running.popleft()
                     self._add(future.result())
                     self._counted.add(step)
@@ -159,7 +162,7 @@ class NgramCounter:
         order = min(trie.order for trie in self._tries)
         return [int(sum(trie.missing[k] for trie in self._tries)) for k in range(order)]
 
-    def _count_step(self, step: int) -> Trie:
+    def _count_step(self, step: int, cutoff: int) -> Trie:
         begin = step * self._step
         end = min(begin + self._step, len(self._ids))
         tries = []
@@ -172,7 +175,7 @@ class NgramCounter:
                 self._size,
                 sentence_start=self._sentence_start and start == 0,
             )
-            tries.append(make_trie(levels))
+            tries.append(_without_rare(make_trie(levels), cutoff))
             release_pages(self._ids[start : start + self._block])
             if len(tries) == MAX_JOINED:
                 tries = [join(tries, self._directory)]
@@ -192,6 +195,11 @@ class NgramCounter:
         return prune(trie, choose_cutoffs(trie, int(limit * PRUNE_TARGET)), self._directory)
 
 
+def _without_rare(trie: Trie, cutoff: int) -> Trie:
+    """The trie without LONG n-grams that occur at most `cutoff` times."""
+    return prune(trie, [cutoff if k >= LONG else 0 for k in range(1, trie.order + 1)])
+
+
 def count_ngrams(
     ids: Array,
     order: int,
@@ -209,21 +217,23 @@ def count_ngrams(
     return counter.finish()
 
 
-def recent_first(characters: int, step: int, recent: int, gap: int) -> tuple[list[int], list[int]]:
-    """The steps of a text in an order that begins at its end, and those that are left for later.
+def recent_first(
+    characters: int, step: int, recent: int, gap: int
+) -> tuple[list[int], list[int], list[int]]:
+    """The steps of a text in three parts: its end, the others, and those to be counted last.
 
     Args:
         characters: of the text.
         step: characters per step.
-        recent: steps with so many characters at the end are counted first, backwards; then the
-            others, evenly spread.
-        gap: steps with so many characters at the end are left, but at least one is not.
+        recent: steps with so many characters at the end come first, backwards; then the others,
+            evenly spread.
+        gap: steps with so many characters at the end are left for last, but at least one is not.
     """
     steps = max(1, -(-characters // step))
     stop = max(1, (characters - gap) // step) if gap else steps
     start = min(stop, max(0, (characters - recent) // step)) if recent else stop
     others = bit_reversed_order(start) if start else []
-    return [*range(stop - 1, start - 1, -1), *others], list(range(stop, steps))
+    return [*range(stop - 1, start - 1, -1)], others, list(range(stop, steps))
 
 
 def bit_reversed_order(n: int) -> list[int]:

@@ -20,6 +20,9 @@ ALWAYS_COUNTED = 20_000_000
 RECENT = 60_000_000
 """So many characters at the end of a longer one are counted first: they are most like what follows.
 As many others come after them, evenly spread; more of those made the model worse."""
+SPREAD_CUTOFF = 4
+"""Of these others, long n-grams that occur at most so often in a block are dropped: they are seldom
+those of the text that follows."""
 GAP = 2_000_000
 """So many characters of it beside the held-out part are counted last, for a second model; with the
 first one, to which the held-out part is as new as another text, the mixture is fitted."""
@@ -45,6 +48,7 @@ class NgramPlan:
         recent: so many characters at the end are counted first.
         gap: so many characters at the end are counted last, after the held-out text is predicted.
         most: so many others are counted at most; None: all.
+        cutoff: long n-grams that occur at most so often in a block of these others are dropped.
     """
 
     order: int
@@ -54,6 +58,7 @@ class NgramPlan:
     recent: int = 0
     gap: int = 0
     most: int | None = None
+    cutoff: int = 0
 
 
 def plan_ngram(
@@ -74,4 +79,6 @@ def plan_ngram(
     seconds = None if minutes is None else share * minutes * 60
     order = LONG_ORDER if order is None else order
     plan = NgramPlan(order, LONG_MAX_NGRAMS, MAX_CUTOFF, seconds)
-    return replace(plan, recent=RECENT, gap=GAP, most=2 * RECENT) if one_document else plan
+    if not one_document:
+        return plan
+    return replace(plan, recent=RECENT, gap=GAP, most=2 * RECENT, cutoff=SPREAD_CUTOFF)

@@ -147,11 +147,16 @@ def _count(context: Context, plan: NgramPlan, check: Callable[[], None]) -> Coun
         block=min(BLOCK, STEP),
         step=STEP,
     )
-    first, beside = recent_first(len(ids), STEP, plan.recent, plan.gap)
+    recent, others, beside = recent_first(len(ids), STEP, plan.recent, plan.gap)
     threads = min(MAX_THREADS, torch.get_num_threads())
+
+    def first() -> Generator[int, None, None]:
+        yield from counter.count(threads, recent)
+        yield from counter.count(threads, others, plan.cutoff)
+
     total = len(context.data.training)
     counting = _Counting(context, check, total - len(ids))  # labels that are left out
-    counting.take(counter.count(threads, first), plan.seconds, plan.most)
+    counting.take(first(), plan.seconds, plan.most)
     fitted = _model(context, counter.finish(max_cutoff=plan.max_cutoff))
     loss = _loss(context, fitted)
     counting.take(counter.count(threads, beside))

@@ -176,21 +176,33 @@ def test_chosen_steps_are_counted_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("characters", "recent", "gap", "first", "left"),
+    ("characters", "recent", "gap", "expected"),
     [
-        (290, 0, 0, [0, 4, 2, 6, 1, 5, 3, 7], []),
+        (290, 0, 0, ([], [0, 4, 2, 6, 1, 5, 3, 7], [])),
         # The gap begins at 260, in the step of 240 to 280; what is recent at 150, in that of 120.
-        (290, 140, 30, [5, 4, 3, 0, 2, 1], [6, 7]),
-        (290, 1000, 0, [7, 6, 5, 4, 3, 2, 1, 0], []),
-        (90, 1000, 1000, [0], [1, 2]),
-        (30, 1000, 1000, [0], []),
-        (0, 10, 10, [0], []),
+        (290, 140, 30, ([5, 4, 3], [0, 2, 1], [6, 7])),
+        (290, 1000, 0, ([7, 6, 5, 4, 3, 2, 1, 0], [], [])),
+        (90, 1000, 1000, ([0], [], [1, 2])),
+        (30, 1000, 1000, ([0], [], [])),
+        (0, 10, 10, ([0], [], [])),
     ],
 )
 def test_the_recent_steps_come_first(
-    characters: int, recent: int, gap: int, first: list[int], left: list[int]
+    characters: int, recent: int, gap: int, expected: tuple[list[int], list[int], list[int]]
 ) -> None:
-    assert recent_first(characters, 40, recent, gap) == (first, left)
+    assert recent_first(characters, 40, recent, gap) == expected
+
+
+def test_rare_long_ngrams_are_dropped_in_each_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("charrnn.models.ngram_counter.LONG", 3)
+    text = [2, 3, 4, 2, 3, 4, 3, 2, 4, 4, 3, 2, 4, 4]  # 2 3 4 and 4 3 2 twice in the first block
+    counter = NgramCounter(np.array(text), 3, V, sentence_start=False, block=10, step=10)
+    list(counter.count(steps=[0], cutoff=1))
+    assert counter.missing == [0, 0, 1]
+    list(counter.count())
+    found = tables(counter.finish())
+    assert found[2] == {(2, 3, 4): 2, (4, 3, 2): 2, (3, 2, 4): 1, (2, 4, 4): 1}
+    assert found[1].keys() == plain_tables(text, 3, sentence_start=False)[1].keys()
 
 
 def test_a_memory_map_is_counted(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from charrnn.training.ngram_plan import (
     LONG_MAX_NGRAMS,
     LONG_ORDER,
     RECENT,
+    SPREAD_CUTOFF,
     NgramPlan,
     plan_ngram,
 )
@@ -47,5 +48,6 @@ def test_a_requested_order_rules(characters: int) -> None:
 def test_the_end_of_one_document_is_counted_first() -> None:
     plan = plan_ngram(100 * MILLION, None, 5, True)
     assert (plan.recent, plan.gap, plan.most) == (RECENT, GAP, 2 * RECENT)
+    assert plan.cutoff == SPREAD_CUTOFF
     plan = plan_ngram(100 * MILLION, None, 5, False)
-    assert (plan.recent, plan.gap, plan.most) == (0, 0, None)
+    assert (plan.recent, plan.gap, plan.most, plan.cutoff) == (0, 0, None, 0)
