@@ -2,7 +2,9 @@
 
 Started by hand; README.md here records the results. With a run of `train --bidirectional`:
 
-    python -m tests.benchmarks.restoring checkpoints/reader test.txt
+    python -m tests.benchmarks.restoring checkpoints/reader test.txt --characters 10000
+
+A JSON line for each figure as it is found, and tables of all at the end.
 
 Gaps are cut from the text, and slips put into it, by a seed. A place counts as found if exactly it
 is named, and as mended if what is suggested is what stood there.
@@ -16,7 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import click
 
@@ -31,6 +33,8 @@ BLANK = "\0"
 GAPS = (1, 4, 10)
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
+Record: TypeAlias = dict[str, Any]
+
 
 @click.command()
 @click.argument("run")
@@ -38,7 +42,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 @click.option("--gaps", default=200, show_default=True, help="Of each length; 0 for none.")
 @click.option("--characters", default=50_000, show_default=True, help="Proofread; 0 for none.")
 @click.option("--rate", default=0.01, show_default=True, help="Share of characters that slip.")
-@click.option("--kinds", default="s", show_default=True, help="Of slips: some of s, i, d, t.")
+@click.option("--kinds", default="sidt", show_default=True, help="Of slips: some of s, i, d, t.")
 @click.option("--threshold", default="-2,-1,0,1,2,4", show_default=True, help="Log-odds.")
 @click.option("--with-forward", help="Run with the forward model to use instead.")
 @click.option("--seed", default=1, show_default=True)
@@ -55,7 +59,7 @@ def main(
     seed: int,
     evaluate: bool,
 ) -> None:
-    """Measure RUN on TEXT; a JSON line for each figure."""
+    """Measure RUN on TEXT; a JSON line for each figure, and tables at the end."""
     keep_freed_memory()
     model = TrainedModel.open(run)
     if with_forward is not None:
@@ -66,16 +70,21 @@ def main(
         pseudo = None if found.pseudo is None else found.pseudo.nats_per_character
         _print({"nats": found.score.nats_per_character, "pseudo_nats": pseudo})
     thresholds = [float(each) for each in threshold.split(",")]
+    restored: list[Record] = []
+    mended: list[Record] = []
     for using in USING:
         for length in GAPS if gaps else ():
-            _print({"using": using, **filled(model, content, length, gaps, using, seed)})
+            restored.append({"using": using, **filled(model, content, length, gaps, using, seed)})
+            _print(restored[-1])
         if characters:
             wrong = Corrupted.of(content[:characters], rate, kinds, seed)
             for record in proofread(model, wrong, thresholds, using):
-                _print({"using": using, **record})
+                mended.append({"using": using, **record})
+                _print(mended[-1])
+    click.echo("\n".join(line for each in (restored, mended) for line in table(each)))
 
 
-def _print(record: dict[str, Any]) -> None:
+def _print(record: Record) -> None:
     rounded = {
         name: round(value, 4) if isinstance(value, float) else value
         for name, value in record.items()
@@ -83,9 +92,22 @@ def _print(record: dict[str, Any]) -> None:
     click.echo(json.dumps(rounded))
 
 
+def table(records: Sequence[Record]) -> Iterator[str]:
+    """The lines of a Markdown table with a row for each of `records`, which have the same keys."""
+    if not records:
+        return
+    yield "| " + " | ".join(records[0]).replace("_", " ") + " |"
+    yield "|---" * len(records[0]) + "|"
+    for record in records:
+        values = record.values()
+        cells = (f"{each:.3f}" if isinstance(each, float) else f"{each}" for each in values)
+        yield "| " + " | ".join(cells) + " |"
+    yield ""
+
+
 def filled(
     model: TrainedModel, text: str, length: int, count: int, using: str, seed: int
-) -> dict[str, Any]:
+) -> Record:
     """The share of `count` gaps that are restored exactly, and of their characters."""
     chance = random.Random(seed)
     exact = right = 0
@@ -148,7 +170,7 @@ class Corrupted:
 
 def proofread(
     model: TrainedModel, wrong: Corrupted, thresholds: Sequence[float], using: str
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Record]:
     """Recall and precision at each threshold."""
     started = time.monotonic()
     slips = model.proofread(wrong.text, min(thresholds), using)
