@@ -142,9 +142,9 @@ def write_entry(write: Callable[[ArrayWriter], str], size: int, keep: bool) -> A
 
 def _write_kept(directory: Path, write: Callable[[ArrayWriter], str]) -> ArrayFile:
     partial = temporary_for(directory / f"entry{SUFFIX}")
-    descriptor = os.open(partial, platform.WRITING, 0o600)
     try:
-        with open(descriptor, "wb") as file:
+        # Within: a signal that comes while the file is created is raised as soon as it is.
+        with open(os.open(partial, platform.WRITING, 0o600), "wb") as file:
             key = write(ArrayWriter(file))
             platform.sync(file.fileno())
         os.replace(partial, directory / f"{key}{SUFFIX}")

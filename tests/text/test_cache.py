@@ -109,6 +109,24 @@ def test_a_damaged_cache_is_rebuilt(damage: bytes, own_cache: Path) -> None:
     assert text_of(load("a.txt")) == "abc|"
 
 
+def test_an_interrupt_while_an_entry_is_created_leaves_nothing(
+    own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = os.open
+
+    def interrupted(path: Path, *more: int) -> int:
+        descriptor = create(path, *more)
+        if path.suffix != ".partial":
+            return descriptor
+        os.close(descriptor)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "open", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        load(write("text.txt", AWKWARD))
+    assert not list(own_cache.glob(".*.partial"))
+
+
 def mode(path: Path) -> int:
     return path.stat().st_mode & 0o7777
 
