@@ -2,10 +2,10 @@
 
 To the log-probabilities of the mixture a number is added for each character and for each context
 that the text ends with: its last 1 to 6 characters, and their column. After each character x,
-b[context, c] += rate / sqrt(n) (1[c = x] - p(c)), the gradient of log p(x), at the n-th occasion of
-the context. That is a log-linear n-gram model with hashed contexts, trained on line beside the
-others, as the direct connections of Mikolov et al. 2011 (Strategies for training large scale neural
-network language models) are beside a network.
+b[context, c] += rate / sqrt(n) (1[c = x] - p(c)), along the gradient of log p(x), at the n-th
+occasion of the context. That is a log-linear n-gram model with hashed contexts, trained on line
+beside the others, as the direct connections of Mikolov et al. 2011 (Strategies for training large
+scale neural network language models) are beside a network.
 
 Axes: V vocabulary entries, K contexts.
 """
@@ -23,6 +23,8 @@ LENGTHS = 6
 """Contexts have 1 to 6 characters."""
 CONTEXTS = LENGTHS + 1
 """K: those, and the column."""
+RATES = np.array([1.0] * LENGTHS + [2.0], np.float32)
+"""Of the contexts (K,), as multiples of the rate."""
 COLUMNS = 64
 """Those further to the right count as the last one."""
 CELLS = 1 << 24
@@ -64,7 +66,7 @@ class OnlineBias:
         self._shift = 64 - self._rows.bit_length() + 1
         self._bias = np.zeros((CONTEXTS * self._rows, vocabulary_size), np.float32)
         self._occasions = np.zeros(CONTEXTS * self._rows, np.float32)
-        self._rate = np.float32(rate)
+        self._rates = RATES * np.float32(rate)
 
     def rows(self, place: Place) -> Integers:
         """The rows (K,) of the contexts at `place`; different contexts may share one."""
@@ -84,7 +86,7 @@ class OnlineBias:
         """Learn from `character`, where `probabilities` (V,) were predicted."""
         occasions = self._occasions[rows] + 1
         self._occasions[rows] = occasions
-        steps = self._rate / np.sqrt(occasions)
+        steps = self._rates / np.sqrt(occasions)
         change = np.multiply.outer(-steps, probabilities)
         change[:, character] += steps
         self._bias[rows] += change

@@ -20,8 +20,8 @@ def test_one_occasion_by_hand() -> None:
     bias = OnlineBias(4, 0.1)
     rows = bias.rows(PLACE)
     bias.learn(rows, np.array([0.1, 0.2, 0.3, 0.4], np.float32), 2)
-    # Each of the seven contexts gets 0.1 (1[c = 2] - p(c)).
-    np.testing.assert_allclose(bias.bias(rows), [-0.07, -0.14, 0.49, -0.28], rtol=1e-5)
+    # Each of six contexts gets 0.1 (1[c = 2] - p(c)), the column twice as much.
+    np.testing.assert_allclose(bias.bias(rows), [-0.08, -0.16, 0.56, -0.32], rtol=1e-5)
 
 
 def test_later_occasions_count_less() -> None:
@@ -32,7 +32,7 @@ def test_later_occasions_count_less() -> None:
     for _ in range(4):
         bias.learn(rows, quarter, 0)
         added.append(float(bias.bias(rows)[0]))
-    assert added[4] - added[3] == pytest.approx(7 * 0.1 / 2 * 0.75)  # 1 / sqrt(4)
+    assert added[4] - added[3] == pytest.approx(8 * 0.1 / 2 * 0.75)  # 1 / sqrt(4)
 
 
 def test_a_context_shares_only_its_shorter_ends() -> None:
