@@ -8,15 +8,16 @@ Axes: L layers, B texts, T positions, V vocabulary entries.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from charrnn.inference.pseudo import pseudo_scores
-from charrnn.inference.scoring import score_spans
+from charrnn.inference.scoring import Scored, score_spans
 from charrnn.models.ensemble import Ensemble
-from charrnn.models.interface import LanguageModel, LogProbabilities, Tokens
+from charrnn.models.interface import LogProbabilities, Tokens
 from charrnn.models.torch_reader import ReaderNetwork, TorchReader
 from charrnn.models.torch_rnn import Network, TorchRNN, TorchState
 from charrnn.text.documents import Documents
@@ -37,14 +38,32 @@ class BlockwiseRNN(TorchRNN):
             return super().score(tokens, targets, state)
 
         def read(rows: slice) -> tuple[LogProbabilities, TorchState]:
-            before = tuple(part[:, rows] for part in state)
-            return TorchRNN.score(self, tokens[rows], targets[rows], before)
+            return TorchRNN.score(self, tokens[rows], targets[rows], _rows_of(state, rows))
 
-        blocks = [slice(begin, begin + ROWS) for begin in range(0, len(tokens), ROWS)]
-        values, states = zip(*map_in_single_threads(read, blocks), strict=True)
-        return np.concatenate(values), tuple(
-            torch.cat(parts, dim=1) for parts in zip(*states, strict=True)
-        )
+        values, states = zip(*map_in_single_threads(read, _blocks(tokens)), strict=True)
+        return np.concatenate(values), _joined(states)
+
+    def _log_probabilities(self, tokens: Tokens, state: TorchState) -> tuple[Tensor, TorchState]:
+        if self._device.type != "cpu":
+            return super()._log_probabilities(tokens, state)
+
+        def read(rows: slice) -> tuple[Tensor, TorchState]:
+            return TorchRNN._log_probabilities(self, tokens[rows], _rows_of(state, rows))
+
+        values, states = zip(*map_in_single_threads(read, _blocks(tokens)), strict=True)
+        return torch.cat(values), _joined(states)
+
+
+def _blocks(tokens: Tokens) -> list[slice]:
+    return [slice(begin, begin + ROWS) for begin in range(0, len(tokens), ROWS)]
+
+
+def _rows_of(state: TorchState, rows: slice) -> TorchState:
+    return tuple(part[:, rows] for part in state)
+
+
+def _joined(states: Sequence[TorchState]) -> TorchState:
+    return tuple(torch.cat(parts, dim=1) for parts in zip(*states, strict=True))
 
 
 class BlockwiseReader(TorchReader):
@@ -52,7 +71,7 @@ class BlockwiseReader(TorchReader):
 
     def predict(self, texts: Tokens) -> LogProbabilities:
         """Log-probabilities (B, W - 2, V), as `Reader.predict` describes them."""
-        blocks = [texts[begin : begin + ROWS] for begin in range(0, len(texts), ROWS)]
+        blocks = [texts[rows] for rows in _blocks(texts)]
         return np.concatenate(map_in_single_threads(super().predict, blocks))
 
 
@@ -65,7 +84,9 @@ def mean_loss(network: Network, documents: Documents, check: Callable[[], None])
         reader = BlockwiseReader(network)
         (score,) = pseudo_scores(reader, [documents], lambda done: check())
         return score.nats_per_character
-    return _mean_loss(BlockwiseRNN(network.eval()), documents, check)
+    # It holds few probabilities at a time, so windows need not be short.
+    spans = score_spans(BlockwiseRNN(network.eval()), documents, cells=1)
+    return _mean_loss(spans, documents, check)
 
 
 def mean_loss_together(
@@ -73,12 +94,14 @@ def mean_loss_together(
 ) -> float:
     """As `mean_loss`, of several networks as one model."""
     members = [BlockwiseRNN(network.eval()) for network in networks]
-    return _mean_loss(Ensemble(members), documents, check)
+    return _mean_loss(score_spans(Ensemble(members), documents), documents, check)
 
 
-def _mean_loss(model: LanguageModel, documents: Documents, check: Callable[[], None]) -> float:
+def _mean_loss(
+    spans: Iterable[Scored], documents: Documents, check: Callable[[], None]
+) -> float:
     total = 0.0
-    for scored in score_spans(model, documents, cells=1):  # its memory needs no short windows
+    for scored in spans:
         total += float(scored.values.sum(dtype=np.float64))
         check()
     return -total / documents.characters

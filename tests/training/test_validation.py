@@ -11,7 +11,7 @@ from charrnn.models.architecture import Architecture
 from charrnn.models.numpy_rnn import NumpyRNN
 from charrnn.models.torch_rnn import Network
 from charrnn.text.documents import Documents, documents_of
-from charrnn.training.validation import ROWS, mean_loss
+from charrnn.training.validation import ROWS, mean_loss, mean_loss_together
 
 
 def held_out(vocabulary_size: int) -> Documents:
@@ -40,3 +40,16 @@ def test_windows_are_long_where_a_position_takes_little_memory() -> None:
     documents = documents_of([np.full(50_000, 2, np.uint16)], with_eos=False)
     shapes = [next(windows(documents, cells)).inputs.shape for cells in (1, 6000)]
     assert shapes == [(24, 128), (24, (1 << 23) // (24 * 6000))]
+
+
+def test_several_networks_give_the_same_bits_with_any_number_of_threads() -> None:
+    torch.manual_seed(1)
+    networks = [Network(Architecture("lstm", 90, 8, 48, 2, 0.0)) for _ in range(2)]
+    found, before = [], torch.get_num_threads()
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            found.append(mean_loss_together(networks, held_out(90), lambda: None))
+    finally:
+        torch.set_num_threads(before)
+    assert found[0] == found[1]
