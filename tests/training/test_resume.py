@@ -232,7 +232,11 @@ def test_a_run_that_stops_early_ends_at_the_same_place(
 
 
 def train_minutes(
-    output: str, monkeypatch: pytest.MonkeyPatch, what: str | None = None, at: int = 0
+    output: str,
+    monkeypatch: pytest.MonkeyPatch,
+    what: str | None = None,
+    at: int = 0,
+    networks: int = 1,
 ) -> int:
     """Train for about 1.3 seconds, on a clock that stands still once the run has been planned."""
     now = time.monotonic()
@@ -240,7 +244,8 @@ def train_minutes(
     if what is not None:
         signal_in_the_run(monkeypatch, what, at)
     budget = ("--minutes", "0.03", "--ngram-order", "0", "--patience", "0")
-    return cli.run(later_wins(["train", corpus(), "-o", output, "-q", *SIZES, *budget]))
+    several = () if networks == 1 else ("--networks", str(networks))
+    return cli.run(later_wins(["train", corpus(), "-o", output, "-q", *SIZES, *budget, *several]))
 
 
 def signal_in_the_run(monkeypatch: pytest.MonkeyPatch, what: str, at: int) -> None:
@@ -275,9 +280,12 @@ def test_a_run_by_the_clock_is_the_same_however_often_it_is_interrupted(
     assert int(float.fromhex(history(Path("once/model.safetensors"))[-1]["step"])) == planned
 
 
-def test_the_flags_of_a_run_by_the_clock_repeat_it(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("networks", [1, 2])
+def test_the_flags_of_a_run_by_the_clock_repeat_it(
+    networks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with monkeypatch.context() as patch:
-        assert train_minutes("clock", patch) == 0
+        assert train_minutes("clock", patch, networks=networks) == 0
     start = json.loads(Path("clock/log.jsonl").read_text(encoding="utf-8").splitlines()[0])
     assert cli.run(["train", corpus(), "-o", "flags", "-q", *start["flags"].split()]) == 0
     models = [parts(Path(run, "model.safetensors").read_bytes()) for run in ("clock", "flags")]
