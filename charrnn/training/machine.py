@@ -11,6 +11,7 @@ import time
 
 import torch
 
+from charrnn.models.torch_threads import one_thread
 from charrnn.text.documents import Documents
 from charrnn.training.data import TrainingData
 from charrnn.training.ensemble_trainer import AnyTrainer
@@ -26,9 +27,10 @@ MEASURED_CELLS = 1 << 24
 """Characters of a measured validation, at most; times vocabulary, at most."""
 NATIVE_SPEED_UP = 1.3
 """bfloat16 is used if its matrix products are faster than float32's by this factor."""
-MEASURED_WIDTH, MEASURED_PRODUCTS = 512, 7
+PROBED_WIDTH, MEASURED_WIDTH, MEASURED_PRODUCTS = 128, 512, 7
 TOO_SLOW = 8
-"""A bfloat16 product slower than float32's by this factor ends the measurement."""
+"""A bfloat16 product slower than float32's by this factor ends the measurement: it is emulated, and
+one of MEASURED_WIDTH would take a third of a second."""
 BF16_TORCH, BF16_CUDNN = (2, 10), 91300
 """The first versions whose LSTM kernels on a GPU take bfloat16: of torch, of cuDNN."""
 
@@ -111,11 +113,12 @@ def _seconds_per_validation(trainer: AnyTrainer, documents: Documents) -> float:
 
 
 def _fastest_on_cpu() -> str:
-    single, half = (
-        torch.ones(MEASURED_WIDTH, MEASURED_WIDTH, dtype=each)
-        for each in (torch.float32, torch.bfloat16)
-    )
-    fastest = min(_product_seconds(single) for _ in range(MEASURED_PRODUCTS))
+    single, half = _matrices(PROBED_WIDTH)
+    with one_thread():  # threads of so short a product wait for each other on a busy machine
+        if _fastest_product(half) > TOO_SLOW * _fastest_product(single):
+            return "float32"
+    single, half = _matrices(MEASURED_WIDTH)
+    fastest = _fastest_product(single)
     slowest = TOO_SLOW * fastest
     for _ in range(MEASURED_PRODUCTS):
         seconds = _product_seconds(half)
@@ -124,6 +127,16 @@ def _fastest_on_cpu() -> str:
         if seconds > slowest:
             break
     return "float32"
+
+
+def _matrices(width: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same matrix in float32 and in bfloat16."""
+    ones = torch.ones(width, width)
+    return ones, ones.bfloat16()
+
+
+def _fastest_product(matrix: torch.Tensor) -> float:
+    return min(_product_seconds(matrix) for _ in range(MEASURED_PRODUCTS))
 
 
 def _product_seconds(matrix: torch.Tensor) -> float:

@@ -6,10 +6,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from charrnn.errors import SettingsError
+from charrnn.training import machine
 from charrnn.training.machine import gpu_has_bfloat16, seconds_per_step
 from charrnn.training.plan import choose_device
+from tests.training.support import prepare
 
 
 def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,6 +61,33 @@ def test_bfloat16_needs_the_kernels_and_the_hardware(
     monkeypatch.setattr("torch.backends.cudnn.version", lambda: cudnn)
     monkeypatch.setattr("torch.cuda.is_bf16_supported", supported)
     assert gpu_has_bfloat16() is expected
+
+
+@pytest.mark.parametrize(
+    ("small", "large", "expected"),
+    [
+        (30.0, 100.0, "float32"),  # emulated
+        (2.0, 100.0, "float32"),  # emulated, which shows in large products only
+        (2.0, 0.5, "bfloat16"),  # a small product is too small for a gain
+        (1.0, 0.9, "float32"),  # no clear gain
+    ],
+)
+def test_bfloat16_is_used_where_it_is_clearly_faster(
+    small: float, large: float, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seconds of a bfloat16 product, where one of float32 takes 1."""
+    products: list[tuple[int, torch.dtype]] = []
+
+    def seconds(matrix: torch.Tensor) -> float:
+        products.append((len(matrix), matrix.dtype))
+        if matrix.dtype == torch.float32:
+            return 1.0
+        return small if len(matrix) == machine.PROBED_WIDTH else large
+
+    monkeypatch.setattr(machine, "_product_seconds", seconds)
+    assert machine.Machine(prepare("a text of some length"), "cpu").precision() == expected
+    large_ones = products.count((machine.MEASURED_WIDTH, torch.bfloat16))
+    assert large_ones == (0 if small > machine.TOO_SLOW else 7 if large == 0.9 else 1)
 
 
 class SlowTrainer:
