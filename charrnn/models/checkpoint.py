@@ -71,7 +71,7 @@ class Checkpoint:
     corpus: dict[str, Any] = field(default_factory=dict, repr=False)
     half: bool = False
     labels: Labels | None = field(default=None, repr=False)
-    networks: int = 1
+    networks: int = field(default=1, repr=False)
     label_ngrams: NgramCounts | None = field(default=None, repr=False)
     label_exponents: Array | None = field(default=None, repr=False)
 
