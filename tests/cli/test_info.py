@@ -58,6 +58,7 @@ def test_on_a_terminal_info_is_one_screen(columns: int, prose_model: Trained) ->
     assert "LSTM, 1 x 32" in text
     assert f"{done['nats_per_character']:.4f} nats" in text
     assert f"alone {done['network_nats_per_character']:.4f}" in text
+    assert f"temperature fitted to the network {done['temperature']:.3f}" in " ".join(text.split())
     assert f"alone {done['ngram_nats_per_character']:.4f}" in text
     assert f"{len(set(prose_model.text))} characters: \\n" in text
     assert "2023-11-14 22:13 UTC" in text
