@@ -22,6 +22,9 @@ TEXT = "abracadabra, alakazam! " * 20
 
 def checkpoint(cell: str = "lstm") -> Checkpoint:
     network = random_checkpoint(TEXT, cell, layers=2, hidden=24)
+    if cell == "rnn":  # chaotic with larger weights: the last bit of any sum changes its figure
+        smaller = {name: np.float32(0.4) * weight for name, weight in network.weights.items()}
+        network = replace(network, weights=smaller)
     ids = network.vocabulary.encode(TEXT)
     counts = count_ngrams(ids, 5, len(network.vocabulary))
     exponents = np.linspace(0.3, 0.8, 10, dtype=np.float32).reshape(5, 2)
