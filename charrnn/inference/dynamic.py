@@ -5,45 +5,24 @@ theta += pull (theta_0 - theta) - rate g / (RMS + eps). RMS is the root of the m
 weight's gradient has had so far; the pull leads back to the weights as trained. That is Adagrad
 (Duchi et al. 2011) with a rate that grows as the root of the number of steps.
 
-Beside each segment some earlier ones are read again, from the states where they began: g is the
-gradient of all of them. As one product they cost little more than one.
-
-Needs torch, and is imported only to adapt. Axes: B segments, T positions, V vocabulary entries.
+Needs torch, and is imported only to adapt. Axes: T positions, V vocabulary entries.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
-from random import Random
-from typing import NamedTuple
 
 import torch
-from torch import Tensor
 from torch.nn.functional import nll_loss
 from torch.nn.utils import parameters_to_vector
 
 from charrnn.arrays import Array, Floats
 from charrnn.models.architecture import Architecture
 from charrnn.models.interface import Tokens
-from charrnn.models.torch_rnn import Network, TorchState
+from charrnn.models.torch_rnn import Network
 from charrnn.models.torch_threads import one_thread
 
 EPSILON = 1e-4
-REPLAYED = 2
-"""So many earlier segments are read again beside each new one."""
-REPLAY_WEIGHT = 0.3
-"""Of each of them, where the new one has 1."""
-KEPT = 2048
-"""The latest segments, from which those are drawn."""
-
-
-class _Segment(NamedTuple):
-    """A segment that was read: tokens (T,), what followed each (T,), the state before."""
-
-    tokens: Tensor
-    targets: Tensor
-    state: TorchState
 
 
 class DynamicNetwork:
@@ -77,8 +56,6 @@ class DynamicNetwork:
         self._optimizer = torch.optim.Adagrad([together], fused=True)
         self._read = 0.0
         self._rate, self._pull, self._segment = rate, pull, segment
-        self._kept: deque[_Segment] = deque(maxlen=KEPT)
-        self._draw = Random(0)
         self.begin()
 
     def begin(self) -> None:
@@ -88,17 +65,11 @@ class DynamicNetwork:
     @one_thread()  # for so little work, others take longer to wait for than they save
     def predict(self, tokens: Tokens) -> Floats:
         """Read `tokens` (T,) -> log-probabilities (T, V) in nats of what follows each."""
-        self._inputs, self._before = torch.as_tensor(tokens.astype("int64")), self._state
-        whole = len(tokens) == self._segment and self._kept
-        self._again = self._draw.choices(self._kept, k=REPLAYED) if whole else []
-        inputs = torch.stack([self._inputs, *(each.tokens for each in self._again)])
-        states = [self._before, *(each.state for each in self._again)]
-        logits, after = self._network(
-            inputs, tuple(torch.cat(parts, 1) for parts in zip(*states, strict=True))
-        )
-        self._predicted = logits.log_softmax(-1)  # (B, T, V)
-        self._state = tuple(part[:, :1].detach() for part in after)
-        predicted: Floats = self._predicted[0].detach().numpy()
+        inputs = torch.as_tensor(tokens.astype("int64"))[None]
+        logits, after = self._network(inputs, self._state)
+        self._predicted = logits[0].log_softmax(-1)  # (T, V)
+        self._state = tuple(part.detach() for part in after)
+        predicted: Floats = self._predicted.detach().numpy()
         return predicted
 
     @one_thread()
@@ -106,7 +77,8 @@ class DynamicNetwork:
         """Learn from what followed: `targets` (T,) of the tokens predicted last."""
         followed = torch.as_tensor(targets.astype("int64"))
         self._gradient.zero_()
-        self._loss(followed).backward()
+        loss = nll_loss(self._predicted, followed, reduction="sum") / self._segment
+        loss.backward()
         share = len(targets) / self._segment
         self._read += share
         (group,) = self._optimizer.param_groups
@@ -114,15 +86,6 @@ class DynamicNetwork:
         with torch.no_grad():
             self._weights.lerp_(self._start, min(1.0, self._pull * share))
         self._optimizer.step()
-        if share == 1:
-            self._kept.append(_Segment(self._inputs, followed, self._before))
-
-    def _loss(self, targets: Tensor) -> Tensor:
-        """In nats per character of a whole segment."""
-        loss = nll_loss(self._predicted[0], targets, reduction="sum") / self._segment
-        for row, each in enumerate(self._again, start=1):
-            loss = loss + REPLAY_WEIGHT * nll_loss(self._predicted[row], each.targets)
-        return loss
 
     def _share_memory(self) -> None:
         """Lay all weights, and all gradients, out as one vector: one pass for each operation."""

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from charrnn.inference import dynamic
 from charrnn.inference.dynamic import DynamicNetwork
 from charrnn.models.numpy_rnn import NumpyRNN
 from tests.support import random_checkpoint
@@ -17,8 +15,7 @@ def network(rate: float = 1e-3, segment: int = 5) -> DynamicNetwork:
     return DynamicNetwork(checkpoint.architecture, checkpoint.weights, rate, 0, segment)
 
 
-def test_earlier_segments_change_no_prediction() -> None:
-    # They are read beside the new one, and here, without a rate, teach nothing.
+def test_without_a_rate_it_predicts_what_the_network_does() -> None:
     learning = network(rate=0)
     checkpoint = random_checkpoint(LETTERS)
     assert checkpoint.architecture is not None
@@ -32,29 +29,16 @@ def test_earlier_segments_change_no_prediction() -> None:
         learning.learn(text[at + 1 : at + 6])
 
 
-def test_earlier_segments_are_learnt_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_it_has_read_becomes_more_probable() -> None:
+    learning = network()
     text = np.array([2, 3, 4, 5, 2, 3])
-    new = np.array([5, 5, 5, 5, 5, 5])
 
-    def remembered(weight: float) -> float:
-        monkeypatch.setattr(dynamic, "REPLAY_WEIGHT", weight)
-        learning = network()
-        for each in [text] * 5 + [new] * 20:
-            learning.begin()
-            learning.predict(each[:-1])
-            learning.learn(each[1:])
+    def read() -> float:
         learning.begin()
         return float(learning.predict(text[:-1])[np.arange(5), text[1:]].mean())
 
-    assert remembered(1.0) > remembered(0.0) + 0.01
-
-
-def test_no_more_than_the_latest_segments_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dynamic, "KEPT", 3)
-    learning = network()
-    for number in range(2, 6):
-        learning.predict(np.full(5, number))
-        learning.learn(np.full(5, number))
-    learning.predict(np.full(4, 2))  # shorter ones are not
-    learning.learn(np.full(4, 2))
-    assert sorted(int(each.tokens[0]) for each in learning._kept) == [3, 4, 5]
+    before = read()
+    for _ in range(5):
+        learning.learn(text[1:])
+        read()
+    assert read() > before + 0.01
