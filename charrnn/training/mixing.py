@@ -37,6 +37,9 @@ MAX_CELLS = 1 << 23
 """N * K is at most about this: three float32 tables of that size are in memory."""
 BLOCK_CELLS = 1 << 20
 """Of so many probabilities the candidates are chosen at a time."""
+FIT_CELLS = 1 << 18
+"""Of so many, the loss and its derivatives are computed at a time: the tables are all that a fit
+keeps in memory."""
 CANDIDATES = 512
 """A larger vocabulary is sampled."""
 GOLDEN = (math.sqrt(5) - 1) / 2
@@ -201,7 +204,10 @@ class _Tables:
 
     def loss(self, exponents: Tensor) -> Tensor:
         """The mixture's loss in nats, summed over all positions."""
-        return cross_entropy(self._mixed(exponents), self.targets, reduction="sum")
+        total = exponents.new_zeros(())
+        for block in self._blocks():
+            total += cross_entropy(block._mixed(exponents), block.targets, reduction="sum")
+        return total
 
     def mean_loss(self, exponents: Tensor) -> float:
         """The mixture's loss in nats per character."""
@@ -214,15 +220,28 @@ class _Tables:
         log-probabilities under the mixture; the exponents of one length do not affect positions
         of another.
         """
+        first = torch.zeros_like(exponents)
+        second = exponents.new_zeros(*exponents.shape, exponents.shape[1])
+        for block in self._blocks():
+            slopes, covariances = block._moments(exponents)
+            first.index_add_(0, block.matched, slopes)
+            second.index_add_(0, block.matched, covariances)
+        return first, second
+
+    def _moments(self, exponents: Tensor) -> tuple[Tensor, Tensor]:
+        """What each position adds to the derivatives (N, M), (N, M, M)."""
         shares = self._mixed(exponents).softmax(-1)
         means = torch.einsum("nmk,nk->nm", self.members, shares)
         wanted = self.targets[:, None, None].expand(-1, self.members.shape[1], 1)
         seen = self.members.gather(2, wanted)[..., 0]
         spread = (self.members - means[..., None]) * shares.sqrt()[:, None]
-        covariances = spread @ spread.transpose(1, 2)  # (N, M, M)
-        first = torch.zeros_like(exponents).index_add_(0, self.matched, means - seen)
-        second = exponents.new_zeros(*exponents.shape, exponents.shape[1])
-        return first, second.index_add_(0, self.matched, covariances)
+        return means - seen, spread @ spread.transpose(1, 2)
+
+    def _blocks(self) -> Iterator[_Tables]:
+        """All positions in order, some at a time."""
+        size = max(1, FIT_CELLS // math.prod(self.members.shape[1:]))
+        for at in range(0, len(self.targets), size):
+            yield self.part(slice(at, at + size))
 
     def _mixed(self, exponents: Tensor) -> Tensor:
         """Logits (N, K)."""

@@ -152,6 +152,19 @@ def test_a_long_text_is_sampled_from_all_of_it(
     assert fit.network == pytest.approx(whole, rel=0.05)
 
 
+def test_blocks_of_positions_give_the_same_fit(
+    monkeypatch: pytest.MonkeyPatch,
+    source: Source,
+    network: TableModel,
+    ngram: NgramModel,
+    fit: Fit,
+) -> None:
+    monkeypatch.setattr(charrnn.training.mixing, "FIT_CELLS", 700 * 2 * V)
+    again = fit_mixture(network, ngram, source.documents(4000, 3))
+    np.testing.assert_allclose(again.exponents, fit.exponents, atol=1e-3)  # rounding ends it
+    assert again.cross_validated == pytest.approx(fit.cross_validated, abs=1e-6)
+
+
 def test_the_halves_of_the_cross_validation_do_not_interleave(
     source: Source, network: TableModel, ngram: NgramModel
 ) -> None:
