@@ -41,6 +41,7 @@ def test_without_any_run_every_command_uses_it(charrnn: Command) -> None:
     assert charrnn("export", "page.html", "--no-ngram").err == SAID
     unlabelled = charrnn("sample", "--label", "French")
     assert "the model shakespeare knows no labels" in unlabelled.err
+    assert "the model shakespeare has no labels" in charrnn("classify", "Murphy").err
 
 
 def test_list_and_info_know_it(charrnn: Command) -> None:

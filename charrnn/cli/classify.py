@@ -29,6 +29,7 @@ from charrnn.cli.options import (
 from charrnn.cli.score_output import short_names
 from charrnn.cli.terminal import Output, note
 from charrnn.errors import CorpusError, SettingsError, suggestions
+from charrnn.storage.bundled import model_name
 
 if TYPE_CHECKING:
     from charrnn.api import TrainedModel
@@ -121,8 +122,8 @@ def _classifier(models: Sequence[TrainedModel], uniform: bool) -> tuple[Sequence
         labels = model.checkpoint.labels
         if labels is None:
             raise SettingsError(
-                f"{model.path} has no labels; train with --labelled, or give several -c to compare "
-                "models"
+                f"the model {model_name(model.path)} has no labels; train with --labelled, or give "
+                "several -c to compare models"
             )
         return labels.names, lambda texts: model.classify(texts, uniform)
     from charrnn.api import classify_by_models

@@ -131,13 +131,12 @@ class _Burst:
         self.results: list[list[StepResult]] = [[] for _ in members]
 
     def work(self) -> None:
-        """Do steps until there are none left that another thread does not do already."""
+        """Do steps until there are none left that another thread does not do already.
+
+        A network whose step fails is not taken again; the others end their burst.
+        """
         while (number := self._take()) is not None:
-            try:
-                result = self._members[number].train_step()
-            except BaseException:
-                self.stop()
-                raise
+            result = self._members[number].train_step()
             with self._lock:
                 self.results[number].append(result)
                 self._free.add(number)
@@ -150,8 +149,10 @@ class _Burst:
         """A network that no thread trains now, the one furthest behind; None if all are done."""
         with self._lock:
             behind = [each for each in self._free if len(self.results[each]) < self._steps]
-            number = min(behind, key=lambda each: len(self.results[each]), default=None)
-            self._free.discard(-1 if number is None else number)
+            if not behind:
+                return None
+            number = min(behind, key=lambda each: len(self.results[each]))
+            self._free.remove(number)
             return number
 
 
