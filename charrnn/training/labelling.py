@@ -2,7 +2,7 @@
 
 P(label | text) is proportional to P(label) and to P(text | label) by the model and by n-grams of
 each order (models/label_ngrams.py), each to a power. The powers maximise the probability of the
-right labels; the objective is convex. Without them a model is too sure: it takes the characters of
+right labels (log_linear.py). Without them a model is too sure: it takes the characters of
 a text for better evidence than they are (Bennett 2000, CMU-CS-00-155).
 
 Axes: D lines, L labels, K models, N ids.
@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from charrnn.arrays import Floats, Integers
 from charrnn.inference.classification import Numbers, evidence
@@ -22,14 +23,13 @@ from charrnn.models.ngram_counts import NgramCounts
 from charrnn.text.documents import Documents, Ids, copy_spans
 from charrnn.training.batches import Lines
 from charrnn.training.data import MAX_CLASSIFIED, TrainingData
+from charrnn.training.log_linear import LogLinear, best_exponents
 
 MAX_COUNTED = 1 << 22
 """Characters, about, of evenly spread lines that are counted: some seconds."""
 MAX_NGRAMS = 1_000_000
-PENALTY = 1e-3
-"""Weight for each line of the quadratic penalty on the exponents."""
-ITERATIONS = 30
-SMALLEST_STEP = 1e-6
+PENALTY = 5e-4
+"""Weight for each line of the quadratic penalty that pulls the exponents towards equal ones."""
 
 
 @dataclass(frozen=True)
@@ -113,36 +113,22 @@ def _spread_lines(ids: Ids) -> Ids:
 
 
 def fit_exponents(given: Numbers, right: Integers, log_prior: Numbers) -> Numbers:
-    """The exponents (K,) with which the right labels are most probable, by Newton's method.
+    """The exponents (K,) with which the right labels are most probable.
 
     Args:
         given: (D, L, K) log P(text | label) by each model.
         right: (D,) the labels.
         log_prior: (L,) log P(label).
     """
-    rows = np.arange(len(right))
-    given = given - given[rows, right][:, None]  # (D, L, K), 0 for the right label
-    penalty = PENALTY * len(right) * np.eye(given.shape[-1])
-
-    def objective(exponents: Numbers) -> float:
-        loss = _loss(given @ exponents + log_prior, right)
-        return loss * len(right) + float(exponents @ penalty @ exponents) / 2
-
-    exponents = np.full(given.shape[-1], 1 / given.shape[-1])
-    best = objective(exponents)
-    for _ in range(ITERATIONS):
-        shares = np.exp(_log_shares(given @ exponents + log_prior))  # (D, L)
-        means = np.einsum("dl,dlk->dk", shares, given)
-        second = np.einsum("dl,dlk,dlj->kj", shares, given, given, optimize=True)
-        step = np.linalg.solve(
-            second - means.T @ means + penalty, means.sum(0) + penalty @ exponents
-        )
-        while not objective(exponents - step) < best and np.abs(step).max() > SMALLEST_STEP:
-            step = step / 2
-        if np.abs(step).max() <= SMALLEST_STEP:
-            break
-        exponents = exponents - step
-        best = objective(exponents)
+    count, _, models = given.shape
+    mixture = LogLinear(
+        members=torch.from_numpy(given).transpose(1, 2),
+        weights=torch.from_numpy(log_prior).expand(count, -1),
+        groups=torch.zeros(count, dtype=torch.int64),
+        targets=torch.from_numpy(right),
+    )
+    equal = torch.full((1, models), 1 / models, dtype=torch.float64)
+    exponents: Numbers = best_exponents(mixture, equal, PENALTY * count)[0].numpy()
     return exponents
 
 

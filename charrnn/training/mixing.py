@@ -1,9 +1,9 @@
 """Fit the mixture of a network and an n-gram model, on text that neither was trained on.
 
-Knows the form of the mixture, not how the two models work. The objective is convex: the
-cross-entropy of a log-linear model, as a function of its exponents. The network's own temperature
+Knows the form of the mixture, not how the two models work: a log-linear one (log_linear.py), with
+exponents for each length of context that the n-gram model knows. The network's own temperature
 (Guo et al. 2017, arXiv 1706.04599) is fitted in the same way: its inverse is the exponent of a
-log-linear model with one member.
+log-linear mixture with one member.
 
 With a large vocabulary the sum over all characters that normalises the mixture is estimated from
 CANDIDATES of them at each position: those that either model thinks probable, and a sample of the
@@ -18,12 +18,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from charrnn.arrays import Array, Integers
 from charrnn.inference.scoring import windows
@@ -31,15 +30,13 @@ from charrnn.models.interface import LanguageModel, LogProbabilities, State, Tok
 from charrnn.models.mixture import Exponents
 from charrnn.models.ngram import NgramModel
 from charrnn.text.documents import Documents, systematic_sample
+from charrnn.training.log_linear import LogLinear, best_exponents
 
 MAX_POSITIONS = 40_000
 MAX_CELLS = 1 << 23
 """N * K is at most about this: three float32 tables of that size are in memory."""
 BLOCK_CELLS = 1 << 20
 """Of so many probabilities the candidates are chosen at a time."""
-FIT_CELLS = 1 << 18
-"""Of so many, the loss and its derivatives are computed at a time: the tables are all that a fit
-keeps in memory."""
 CANDIDATES = 512
 """A larger vocabulary is sampled."""
 GOLDEN = (math.sqrt(5) - 1) / 2
@@ -49,8 +46,6 @@ PENALTY = 20.0
 the temperature towards 1."""
 COMMON_PENALTY = 1e-3
 """The penalty on the common exponents: keeps the problem solvable if the data determine none."""
-ITERATIONS = 30
-SMALLEST_STEP = 1e-5
 
 
 @dataclass(frozen=True)
@@ -128,7 +123,7 @@ def fit_mixture(
     """
     tables = _tables(network, ngram, documents)
 
-    def fit(part: _Tables) -> Tensor:
+    def fit(part: LogLinear) -> Tensor:
         return shrinkage * _fit(part, ngram.order)
 
     exponents = fit(tables)
@@ -151,9 +146,9 @@ def calibrate(
     return _calibration(_tables(network, None, documents), shrinkage)
 
 
-def _calibration(tables: _Tables, shrinkage: float) -> Calibration:
-    def fit(part: _Tables) -> Tensor:
-        return shrinkage * _minimise(torch.ones(1, 1), part, PENALTY)
+def _calibration(tables: LogLinear, shrinkage: float) -> Calibration:
+    def fit(part: LogLinear) -> Tensor:
+        return shrinkage * best_exponents(part, torch.ones(1, 1), PENALTY)
 
     alone = tables.only(0)
     # A sample of the vocabulary estimates differences better than losses.
@@ -161,7 +156,7 @@ def _calibration(tables: _Tables, shrinkage: float) -> Calibration:
     return Calibration(1 / float(fit(alone)), tables.loss_alone(0) - gain)
 
 
-def _cross_validated(tables: _Tables, fit: Callable[[_Tables], Tensor]) -> float:
+def _cross_validated(tables: LogLinear, fit: Callable[[LogLinear], Tensor]) -> float:
     """Nats per character when each half is predicted with what was fitted on the other half."""
     half = len(tables.targets) // 2
     first, second = tables.part(slice(half)), tables.part(slice(half, None))
@@ -169,130 +164,26 @@ def _cross_validated(tables: _Tables, fit: Callable[[_Tables], Tensor]) -> float
     return float(total) / len(tables.targets)
 
 
-@dataclass(frozen=True)
-class _Tables:
-    """The models' predictions, in the order of the text.
-
-    Attributes:
-        members: (N, M, K) each model's log-probabilities of the candidates; the network is first.
-        weights: (N, K) or (N, 1) logarithm of how many characters each candidate stands for.
-        matched: (N,) how many characters of the context the n-gram model knows.
-        targets: (N,) which candidate follows.
-    """
-
-    members: Tensor
-    weights: Tensor
-    matched: Tensor
-    targets: Tensor
-
-    def part(self, which: slice | Tensor) -> _Tables:
-        """These positions."""
-        return _Tables(*(getattr(self, each.name)[which] for each in fields(self)))
-
-    def only(self, member: int) -> _Tables:
-        """This member alone, whatever the context."""
-        return replace(self, members=self.members[:, member : member + 1]).pooled()
-
-    def loss_alone(self, member: int) -> float:
-        """This member's own loss in nats per character."""
-        index = self.targets[:, None]
-        return -float(self.members[:, member].gather(1, index).mean())
-
-    def pooled(self) -> _Tables:
-        """The same, as if all lengths of context were the same."""
-        return replace(self, matched=torch.zeros_like(self.matched))
-
-    def loss(self, exponents: Tensor) -> Tensor:
-        """The mixture's loss in nats, summed over all positions."""
-        total = exponents.new_zeros(())
-        for block in self._blocks():
-            total += cross_entropy(block._mixed(exponents), block.targets, reduction="sum")
-        return total
-
-    def mean_loss(self, exponents: Tensor) -> float:
-        """The mixture's loss in nats per character."""
-        return float(self.loss(exponents)) / len(self.targets)
-
-    def derivatives(self, exponents: Tensor) -> tuple[Tensor, Tensor]:
-        """First (L, M) and second (L, M, M) derivatives of the loss by the exponents.
-
-        As for every log-linear model, they are given by the means and covariances of the
-        log-probabilities under the mixture; the exponents of one length do not affect positions
-        of another.
-        """
-        first = torch.zeros_like(exponents)
-        second = exponents.new_zeros(*exponents.shape, exponents.shape[1])
-        for block in self._blocks():
-            slopes, covariances = block._moments(exponents)
-            first.index_add_(0, block.matched, slopes)
-            second.index_add_(0, block.matched, covariances)
-        return first, second
-
-    def _moments(self, exponents: Tensor) -> tuple[Tensor, Tensor]:
-        """What each position adds to the derivatives (N, M), (N, M, M)."""
-        shares = self._mixed(exponents).softmax(-1)
-        means = torch.einsum("nmk,nk->nm", self.members, shares)
-        wanted = self.targets[:, None, None].expand(-1, self.members.shape[1], 1)
-        seen = self.members.gather(2, wanted)[..., 0]
-        spread = (self.members - means[..., None]) * shares.sqrt()[:, None]
-        return means - seen, spread @ spread.transpose(1, 2)
-
-    def _blocks(self) -> Iterator[_Tables]:
-        """All positions in order, some at a time."""
-        size = max(1, FIT_CELLS // math.prod(self.members.shape[1:]))
-        for at in range(0, len(self.targets), size):
-            yield self.part(slice(at, at + size))
-
-    def _mixed(self, exponents: Tensor) -> Tensor:
-        """Logits (N, K)."""
-        chosen = exponents[self.matched]  # (N, M)
-        return torch.einsum("nmk,nm->nk", self.members, chosen) + self.weights
-
-
-def _fit(tables: _Tables, lengths: int) -> Tensor:
+def _fit(tables: LogLinear, lengths: int) -> Tensor:
     """The best exponents (L, M), pulled towards those that are best for all lengths together."""
     start = torch.full((1, tables.members.shape[1]), 0.5)
-    common = _minimise(start, tables.pooled(), COMMON_PENALTY)
-    return _minimise(common.repeat(lengths, 1), tables, PENALTY)
+    common = best_exponents(tables.pooled(), start, COMMON_PENALTY)
+    return best_exponents(tables, common.repeat(lengths, 1), PENALTY)
 
 
-def _minimise(start: Tensor, tables: _Tables, penalty: float) -> Tensor:
-    """Newton's method; a step is halved until it lowers the loss."""
-
-    def objective(exponents: Tensor) -> float:
-        return float(tables.loss(exponents) + penalty * (exponents - start).square().sum())
-
-    exponents, loss = start, objective(start)
-    for _ in range(ITERATIONS):
-        first, second = tables.derivatives(exponents)
-        first = first + 2 * penalty * (exponents - start)
-        second = second + 2 * penalty * torch.eye(start.shape[1])
-        step = torch.linalg.solve(second, first)
-        found = objective(exponents - step)
-        while not found < loss and step.abs().max() > SMALLEST_STEP:  # not true for NaN, either
-            step = step / 2
-            found = objective(exponents - step)
-        if not found < loss:
-            break
-        exponents, loss = exponents - step, found
-        if step.abs().max() < SMALLEST_STEP:
-            break
-    return exponents
-
-
-def _tables(network: LanguageModel, ngram: NgramModel | None, documents: Documents) -> _Tables:
+def _tables(network: LanguageModel, ngram: NgramModel | None, documents: Documents) -> LogLinear:
     most = min(MAX_POSITIONS, MAX_CELLS // min(CANDIDATES, network.vocabulary_size))
     sample = documents.subsample(most)
     pieces = zip(*_predictions(network, ngram, sample), strict=True)
     *columns, positions = (torch.from_numpy(np.concatenate(each)) for each in pieces)
     # Windows contain distant segments: restore the order of the text.
-    return _Tables(*columns).part(positions.argsort())
+    return LogLinear(*columns).part(positions.argsort())
 
 
 def _predictions(
     network: LanguageModel, ngram: NgramModel | None, documents: Documents
 ) -> Iterator[tuple[Array, ...]]:
-    """The columns of _Tables in pieces, and the positions that they belong to."""
+    """The columns of LogLinear in pieces, and the positions that they belong to."""
     size = max(1, BLOCK_CELLS // network.vocabulary_size)
     network_state: State = None
     ngram_state: State = None

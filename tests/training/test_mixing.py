@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+import charrnn.training.log_linear
 import charrnn.training.mixing
 from charrnn.inference.scoring import evaluate_documents
 from charrnn.models.checkpoint import load_checkpoint
@@ -159,7 +160,7 @@ def test_blocks_of_positions_give_the_same_fit(
     ngram: NgramModel,
     fit: Fit,
 ) -> None:
-    monkeypatch.setattr(charrnn.training.mixing, "FIT_CELLS", 700 * 2 * V)
+    monkeypatch.setattr(charrnn.training.log_linear, "BLOCK_CELLS", 700 * 2 * V)
     again = fit_mixture(network, ngram, source.documents(4000, 3))
     np.testing.assert_allclose(again.exponents, fit.exponents, atol=1e-3)  # rounding ends it
     assert again.cross_validated == pytest.approx(fit.cross_validated, abs=1e-6)
