@@ -25,7 +25,7 @@ from charrnn.text.documents import Documents
 from charrnn.training.parallel import divided_threads
 from charrnn.training.settings import Settings
 from charrnn.training.trainer import Schedule, StepResult, Trainer, require_finite_loss
-from charrnn.training.validation import mean_loss_together
+from charrnn.training.validation import mean_loss
 
 BURST_SECONDS = 0.25
 """About; between bursts a run is saved, stopped or shown."""
@@ -106,7 +106,7 @@ class EnsembleTrainer:
     def validate(self, documents: Documents, check: Callable[[], None]) -> float:
         """Loss of the networks together on `documents`; see `Trainer.validate`."""
         networks = [member.network for member in self.members]
-        return require_finite_loss(mean_loss_together(networks, documents, check), self.step)
+        return require_finite_loss(mean_loss(networks, documents, check), self.step)
 
     def weights(self) -> dict[str, Array]:
         """A copy of all networks' weights, as `members.joined` names them."""

@@ -38,5 +38,5 @@ def figures_of_each(
     architecture, device = trainer.network.architecture, str(trainer.network.output.weight.device)
     members = separated(weights, [*architecture.shapes()], networks)
     models = [TorchRNN.from_weights(architecture, each, device) for each in members]
-    losses = [mean_loss(model.network, held_out, lambda: None) for model in models]
+    losses = [mean_loss([model.network], held_out, lambda: None) for model in models]
     return {"each_nats_per_character": losses}

@@ -237,7 +237,7 @@ class Trainer:
         Raises:
             TrainingError: it is not finite.
         """
-        return require_finite_loss(mean_loss(self.network, documents, check), self.step)
+        return require_finite_loss(mean_loss([self.network], documents, check), self.step)
 
     def weights(self) -> dict[str, Array]:
         """A copy of the network's weights by name."""

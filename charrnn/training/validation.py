@@ -8,14 +8,14 @@ Axes: L layers, B texts, T positions, V vocabulary entries.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from charrnn.inference.pseudo import pseudo_scores
-from charrnn.inference.scoring import Scored, score_spans
+from charrnn.inference.scoring import score_spans
 from charrnn.models.ensemble import Ensemble
 from charrnn.models.interface import LogProbabilities, Tokens
 from charrnn.models.torch_reader import ReaderNetwork, TorchReader
@@ -75,32 +75,23 @@ class BlockwiseReader(TorchReader):
         return np.concatenate(map_in_single_threads(super().predict, blocks))
 
 
-def mean_loss(network: Network, documents: Documents, check: Callable[[], None]) -> float:
-    """Nats per character of `documents`; of a reader, pseudo-nats.
-
-    `check` is called between pieces of them.
-    """
-    if isinstance(network, ReaderNetwork):
-        reader = BlockwiseReader(network)
-        (score,) = pseudo_scores(reader, [documents], lambda done: check())
-        return score.nats_per_character
-    # It holds few probabilities at a time, so windows need not be short.
-    spans = score_spans(BlockwiseRNN(network.eval()), documents, cells=1)
-    return _mean_loss(spans, documents, check)
-
-
-def mean_loss_together(
+def mean_loss(
     networks: Sequence[Network], documents: Documents, check: Callable[[], None]
 ) -> float:
-    """As `mean_loss`, of several networks as one model."""
+    """Nats per character of `documents` by one network, or by several as one model.
+
+    Of a reader, pseudo-nats. `check` is called between pieces of the text.
+    """
+    first, total = networks[0], 0.0
+    if isinstance(first, ReaderNetwork):
+        (score,) = pseudo_scores(BlockwiseReader(first), [documents], lambda done: check())
+        return score.nats_per_character
     members = [BlockwiseRNN(network.eval()) for network in networks]
-    return _mean_loss(score_spans(Ensemble(members), documents), documents, check)
-
-
-def _mean_loss(
-    spans: Iterable[Scored], documents: Documents, check: Callable[[], None]
-) -> float:
-    total = 0.0
+    if len(members) == 1:
+        # It holds few probabilities at a time, so windows need not be short.
+        spans = score_spans(members[0], documents, cells=1)
+    else:
+        spans = score_spans(Ensemble(members), documents)
     for scored in spans:
         total += float(scored.values.sum(dtype=np.float64))
         check()

@@ -11,7 +11,7 @@ from charrnn.models.architecture import Architecture
 from charrnn.models.numpy_rnn import NumpyRNN
 from charrnn.models.torch_rnn import Network
 from charrnn.text.documents import Documents, documents_of
-from charrnn.training.validation import ROWS, mean_loss, mean_loss_together
+from charrnn.training.validation import ROWS, mean_loss
 
 
 def held_out(vocabulary_size: int) -> Documents:
@@ -32,7 +32,7 @@ def test_a_large_vocabulary_is_validated_like_a_small_one(
     documents = held_out(vocabulary_size)
     assert len(documents.starts) > ROWS
     expected = evaluate_documents(NumpyRNN(network.architecture, weights), documents)
-    found = mean_loss(network, documents, lambda: None)
+    found = mean_loss([network], documents, lambda: None)
     assert found == pytest.approx(expected.nats_per_character, abs=1e-5)
 
 
@@ -49,7 +49,7 @@ def test_several_networks_give_the_same_bits_with_any_number_of_threads() -> Non
     try:
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            found.append(mean_loss_together(networks, held_out(90), lambda: None))
+            found.append(mean_loss(networks, held_out(90), lambda: None))
     finally:
         torch.set_num_threads(before)
     assert found[0] == found[1]
