@@ -47,9 +47,14 @@ def _model(checkpoint: Checkpoint) -> str:
             f"{' in both directions' if network.bidirectional else ''}, "
             f"{checkpoint.parameters:,} parameters"
         )
-    if counts := checkpoint.ngram:
-        size = sum(array.nbytes for array in counts.arrays.values())
-        parts.append(f"{counts.order}-gram model, {sum(counts.ngrams):,} n-grams, {_bytes(size)}")
+    for counts, use in (
+        (checkpoint.ngram, ""),
+        (checkpoint.label_ngrams, ", counted label by label to find labels"),
+    ):
+        if counts is not None:
+            size = sum(array.nbytes for array in counts.arrays.values())
+            grams = f"{sum(counts.ngrams):,} n-grams, {_bytes(size)}"
+            parts.append(f"{counts.order}-gram model, {grams}{use}")
     return "\n".join(parts)
 
 

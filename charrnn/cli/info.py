@@ -69,8 +69,13 @@ def _facts(path: Path, loaded: Checkpoint) -> dict[str, Any]:
 
 
 def _label_facts(loaded: Checkpoint) -> dict[str, Any]:
-    """How many lines each label had, if there are labels."""
-    return {} if loaded.labels is None else {"labels": dict(loaded.labels.description())}
+    """How many lines each label had, and the n-grams that find them, if there are labels."""
+    if loaded.labels is None:
+        return {}
+    return {
+        "labels": dict(loaded.labels.description()),
+        "label_ngrams": _ngram_facts(loaded.label_ngrams),
+    }
 
 
 def _ngram_facts(counts: NgramSource | None) -> dict[str, Any] | None:

@@ -111,9 +111,10 @@ class Pace:
         total, reported = self._trainer.schedule.total, self._last_reported
         due = now - self._last_warning >= WARNING_SHARE * self._available
         if due and abs(total - reported) > LARGE_CHANGE * reported:
+            slower = "slower" if total < reported else "faster"
             self._emit(
                 WarningEvent(
-                    f"the machine's speed has changed: the run ends after {total:,} steps instead "
+                    f"steps are {slower} than expected: the run ends after {total:,} steps instead "
                     f"of {reported:,}, to keep --minutes"
                 )
             )

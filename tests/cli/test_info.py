@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from charrnn.models.checkpoint import save_checkpoint
+from charrnn.text.labels import Labels
 from charrnn.training.settings import Settings
 from tests.conftest import Command
 from tests.faults.support import on_terminal
-from tests.support import Trained, prose, random_checkpoint
+from tests.support import Trained, prose, random_checkpoint, with_label_ngrams
 
 
 def test_info_says_what_is_in_a_checkpoint(run_charrnn: Command, prose_model: Trained) -> None:
@@ -89,3 +90,25 @@ def test_info_of_a_model_that_records_nothing(charrnn: Command) -> None:
     assert "and 786 more" in " ".join(shown.split())
     assert "\x1b" not in shown
     assert "None" not in charrnn("info", "run").out
+
+
+def test_info_tells_of_labels_and_the_ngrams_that_find_them(charrnn: Command) -> None:
+    """Two labels with lines of four characters, begun by a label and ended by EOS."""
+    labels = Labels(("cat", "dog"), (3, 5))
+    Path("run").mkdir()
+    checkpoint = with_label_ngrams(random_checkpoint("ab", lines=True, labels=labels), order=2)
+    save_checkpoint(Path("run/model.safetensors"), checkpoint)
+    (record,) = charrnn("info", "run", "--json").records
+    assert record["labels"] == {"cat": 3, "dog": 5}
+    assert record["label_ngrams"]["order"] == 2
+    assert checkpoint.label_ngrams is not None
+    count = record["label_ngrams"]["ngrams"]
+    assert count == sum(checkpoint.label_ngrams.ngrams)
+    assert f"label_ngrams.ngrams\t{count}\n" in charrnn("info", "run").out
+    _, shown = on_terminal("info", "run", env={"COLUMNS": "100"})
+    assert f"2-gram model, {count} n-grams" in shown
+    assert "counted label by label" in shown
+    Path("plain").mkdir()
+    plain = replace(checkpoint, label_ngrams=None, label_exponents=None)
+    save_checkpoint(Path("plain/model.safetensors"), plain)
+    assert "label_ngrams" not in charrnn("info", "plain").out

@@ -183,7 +183,7 @@ def test_a_run_on_a_machine_that_slows_down_keeps_its_minutes(slowing: FakeClock
     events: list[Event] = []
     run(RUN, slowing, events.append)
     assert slowing.now == pytest.approx(30.0, rel=0.03)
-    assert any("speed has changed" in getattr(event, "message", "") for event in events)
+    assert any("steps are slower" in getattr(event, "message", "") for event in events)
     assert schedule_of(RUN)["anchor_step"] > 100
 
 
