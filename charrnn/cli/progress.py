@@ -133,9 +133,12 @@ class TrainingDisplay:
         each = f"{event.processes} processes of " if event.processes > 1 else ""
         self._print_corpus(verb, event, f"{event.device}, {each}{event.threads} threads")
         several = f"{settings['networks']} times " if settings["networks"] > 1 else ""
+        recent = settings["recent"]
+        of = f" of the last {recent:,} characters" if 0 < recent < event.characters else ""
+        readings = f"{event.epochs:.1f} epochs{of}"
         self._print(
             f"{several}{settings['cell'].upper()} {settings['layers']} x {settings['hidden']}, "
-            f"{event.parameters:,} parameters, {event.steps:,} steps ({event.epochs:.1f} epochs)"
+            f"{event.parameters:,} parameters, {event.steps:,} steps ({readings})"
         )
         if event.ngram_nats_per_character is not None:
             self._print(

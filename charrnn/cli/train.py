@@ -44,6 +44,7 @@ SETTINGS = {
     "networks": ("Networks in one model, trained side by side; they predict together.", CHOSEN),
     "bidirectional": ("Train a reader, too: each character from those on both sides of it.", ""),
     "dropout": ("Probability of zeroing a hidden unit in training.", CHOSEN),
+    "recent": ("The network reads so many characters at the end of the text; 0: all.", CHOSEN),
     "chunk": ("Characters of each sequence: the gradient is cut off there.", CHOSEN),
     "batch": ("Sequences in each training step.", CHOSEN),
     "muon_rate": ("Peak learning rate of the hidden layers' matrices (Muon).", ""),
@@ -71,7 +72,7 @@ GROUPS = {
         *("networks", "bidirectional", "ngram-order"),
     ),
     "How the network is trained": (
-        *("batch", "chunk", "rate", "muon-rate", "weight-decay", "clip", "warmup"),
+        *("batch", "chunk", "recent", "rate", "muon-rate", "weight-decay", "clip", "warmup"),
         *("validate-every", "precision", "device", "seed"),
     ),
     "Output": ("output", "quiet", "json", "raw", "tensorboard", "config", "help"),

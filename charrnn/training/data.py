@@ -6,7 +6,7 @@ Knows nothing of budgets, files or how a run proceeds.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -95,7 +95,29 @@ class TrainingData:
         return self.starts is not None and len(self.starts) == 1
 
     def batches(self, settings: Settings) -> Batches:
-        """The training text in the order of training."""
+        """What the network reads of the training text, in the order of training."""
+        cut = self._beginning_of(settings.recent)
+        return self._batches(settings) if cut == 0 else self._from(cut)._batches(settings)
+
+    def _beginning_of(self, recent: int) -> int:
+        """Where the last `recent` ids begin; of lines, the first line there, or 0 without one."""
+        cut = max(0, len(self.training) - recent) if recent else 0
+        if cut == 0 or not self.corpus.reading.lines:
+            return cut
+        ends = find_id(self.training[cut - 1 : cut + LINES_SEARCH], EOS)[:1]
+        return int(cut + ends[0]) if len(ends) and cut + ends[0] < len(self.training) else 0
+
+    def _from(self, cut: int) -> TrainingData:
+        """The same with the training text from there on, as if it began there."""
+        starts = self.starts
+        return replace(
+            self,
+            training=self.training[cut:],
+            seams=self.seams[self.seams >= cut] - cut,
+            starts=None if starts is None else np.append(0, starts[starts > cut] - cut),
+        )
+
+    def _batches(self, settings: Settings) -> Batches:
         sizes = settings.batch, settings.chunk, settings.seed
         if self.corpus.reading.lines:
             first = len(self.corpus.vocabulary) if self.corpus.labels else None

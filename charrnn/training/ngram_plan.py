@@ -14,15 +14,13 @@ from dataclasses import dataclass, replace
 from charrnn.models.ngram_counter import MAX_FINAL_CUTOFF
 from charrnn.models.ngram_counts import MAX_NGRAMS
 from charrnn.models.ngram_trie import MAX_CUTOFF
+from charrnn.training.sizes import RECENT
 
 ALWAYS_COUNTED = 20_000_000
 """A text of at most this many characters is counted whole, however short the budget."""
-RECENT = 60_000_000
-"""So many characters at the end of a longer one are counted first: they are most like what follows.
-As many others come after them, evenly spread; more of those made the model worse."""
 SPREAD_CUTOFF = 4
-"""Of these others, long n-grams that occur at most so often in a block are dropped: they are seldom
-those of the text that follows."""
+"""Of the others, evenly spread, long n-grams that occur at most so often in a block are dropped:
+they are seldom those of the text that follows."""
 GAP = 2_000_000
 """So many characters of it beside the held-out part are counted last, for a second model; with the
 first one, to which the held-out part is as new as another text, the mixture is fitted."""
@@ -45,9 +43,10 @@ class NgramPlan:
         max_ngrams: the rarest beyond this many are dropped.
         max_cutoff: an n-gram that occurs more often is never dropped; the order is lowered instead.
         seconds: after which no more characters are counted; None for no limit.
-        recent: so many characters at the end are counted first.
+        recent: so many characters at the end are counted first: they are most like what follows.
         gap: so many characters at the end are counted last, after the held-out text is predicted.
-        most: so many others are counted at most; None: all.
+        most: so many are counted at most, the others evenly spread; None: all. As many others as
+            recent ones made the model better, more of them worse.
         cutoff: long n-grams that occur at most so often in a block of these others are dropped.
     """
 

@@ -21,7 +21,13 @@ from charrnn.training.data import TrainingData
 from charrnn.training.machine import Machine
 from charrnn.training.request import Budget
 from charrnn.training.settings import DEFAULTS, Settings
-from charrnn.training.sizes import choose_networks, choose_sizes, default_steps, most_epochs
+from charrnn.training.sizes import (
+    choose_networks,
+    choose_recent,
+    choose_sizes,
+    default_steps,
+    most_epochs,
+)
 
 MEASURED_SHARE = 0.005
 """Share of the budget for each measurement of speed, within MEASURED_LIMITS (seconds)."""
@@ -86,6 +92,7 @@ class Text:
         per_epoch: how many batches read it once, given the settings.
         classified: how often the held-out text is read at the end to classify its lines.
         processes: that train together.
+        one_document: see TrainingData.is_one_document.
     """
 
     characters: int
@@ -95,6 +102,7 @@ class Text:
     per_epoch: Callable[[Settings], float]
     classified: float = 0.0
     processes: int = 1
+    one_document: bool = False
 
     @classmethod
     def of(cls, data: TrainingData) -> Text:
@@ -107,6 +115,7 @@ class Text:
             lambda settings: data.batches(settings).per_epoch,
             data.times_classified,
             len(data.group.threads),
+            data.is_one_document,
         )
 
 
@@ -172,8 +181,9 @@ def plan_run(
     possible = int((left - validations * validation) / step)
     steps = max(1, min(possible, _most_steps(settings, text)))
     every = math.ceil(steps / validations)
-    settings = replace(settings, **{"steps": steps, "validate_every": every, **requested})
-    return Plan(settings, step, validation)
+    recent = _recent(settings, steps, text)
+    chosen = {"steps": steps, "validate_every": every, "recent": recent}
+    return Plan(replace(settings, **{**chosen, **requested}), step, validation)
 
 
 def _sized(
@@ -197,6 +207,12 @@ def _sized(
         if default_steps(seconds / step, settings, text.vocabulary) < FASTER * possible:
             break
     return settings, step
+
+
+def _recent(settings: Settings, steps: int, text: Text) -> int:
+    """How many characters at the end of the text the network should read; 0: all."""
+    budget = steps * settings.batch * settings.chunk
+    return choose_recent(budget, text.characters) if text.one_document else 0
 
 
 def _networks(

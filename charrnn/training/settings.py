@@ -20,6 +20,7 @@ NO_NETWORK = "none"
 MAX_NGRAM_ORDER = 16
 MAX_VALIDATIONS = 10_000
 """A history of this many still fits into a checkpoint's header."""
+FEWEST_RECENT = 1_000
 ADDED = {"added": True}
 """Metadata of a dataclass's field that charrnn 0.1 did not have: a file in which it has its default
 leaves it out, and so remains one that charrnn 0.1 can read."""
@@ -48,6 +49,7 @@ class Settings:
         networks: how many networks there are in the model, all of these sizes.
         bidirectional: whether to train a reader, too: each character from those on both sides.
         dropout: probability of zeroing a unit between layers and before the output.
+        recent: the network reads so many characters at the end of the training text; 0: all.
         chunk: T, characters per step of truncated back-propagation through time.
         batch: B, sequences read in parallel.
         steps: updates of the weights in the whole run.
@@ -77,6 +79,7 @@ class Settings:
     bidirectional: bool = field(default=False, metadata=ADDED)
     networks: int = field(default=1, metadata=ADDED)
     dropout: float = 0.05
+    recent: int = field(default=0, metadata=ADDED)
     chunk: int = 48
     batch: int = 32
     steps: int = 3000
@@ -98,8 +101,12 @@ class Settings:
             self._require(name, 1, math.inf)
         for name in ("steps", "validate_every"):
             self._require(name, 1, math.inf)
-        for name in ("output_layers", "output_hidden"):
+        for name in ("output_layers", "output_hidden", "recent"):
             self._require(name, 0, math.inf)
+        if 0 < self.recent < FEWEST_RECENT:
+            raise SettingsError(
+                Parameter("recent"), f" must be 0 or {FEWEST_RECENT:,} or more, not {self.recent:,}"
+            )
         self._require("ngram_order", 0, MAX_NGRAM_ORDER)
         for name in ("muon_rate", "rate", "clip"):
             self._require(name, 1e-9, 1e9)

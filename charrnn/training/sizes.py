@@ -16,6 +16,8 @@ from charrnn.training.settings import DEFAULTS, Settings
 MOST_EPOCHS, OCCURRENCES, EPOCHS_EXPONENT = 5.0, 16, 1 / 8
 """A text is read MOST_EPOCHS times at most if its characters occur OCCURRENCES times on average,
 and more often by this power if they occur more often. More makes a network worse on other texts."""
+RECENT = 60_000_000
+"""Characters at the end of a long document that are read first."""
 STEPS_PER_EPOCH = 400
 """A short text is read in so few rows that one reading makes about this many updates."""
 FEWEST_ROWS, FEWEST_ROWS_OF_MANY, MANY = 4, 8, 500
@@ -149,6 +151,20 @@ def choose_networks(steps: float, characters: int, vocabulary: int) -> int:
     read_alone = read * _work(DEFAULTS, vocabulary) / work  # by one for all the time
     most = min(MOST_NETWORKS, read_alone / READINGS, math.sqrt(read / READINGS))
     return max(1, int(most))
+
+
+def choose_recent(budget: float, characters: int) -> int:
+    """How many characters at the end of one long document a network reads in a budget; 0: all.
+
+    As the n-gram model does, it learns most from those that are most like what follows, so it reads
+    all only if the budget allows it. Table in tests/benchmarks/README.md.
+
+    Args:
+        budget: characters that can be read.
+        characters: of the document.
+    """
+    wanted = max(RECENT, math.ceil(budget))
+    return wanted if wanted < characters else 0
 
 
 def most_epochs(characters: int, vocabulary: int) -> float:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -100,6 +101,61 @@ def test_the_beginning_after_a_cut_document_is_read_after_eos() -> None:
     assert batch.targets[0, 449:453].tolist() == [a, a, b, b]
     assert batch.inputs[0, 449:453].tolist() == [a, a, EOS, b]
     assert (data.training == EOS).sum() == 0
+
+
+# --- the end of the text alone
+
+
+SMALL = Settings(batch=4, chunk=8, seed=3)
+
+
+def read_by(settings: Settings, *texts: str, lines: bool = False) -> list[str]:
+    """The characters that the rows of many batches are to predict, as text."""
+    data = prepare(*texts, lines=lines)
+    batches = data.batches(settings)
+    rows = [row for number in range(300) for row in batches[number].targets]
+    return [data.corpus.vocabulary.decode(row[row > EOS].tolist()) for row in rows]
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_only_the_end_of_the_text_is_read(bidirectional: bool) -> None:
+    """What is held out are b's and c's; the a's are far from the end."""
+    settings = replace(SMALL, bidirectional=bidirectional)
+    texts = ["a" * 3_500 + "b" * 6_500, "c" * 1_000]
+    assert set("".join(read_by(settings, *texts))) == {"a", "b", "c"}
+    assert set("".join(read_by(replace(settings, recent=2_000), *texts))) == {"b", "c"}
+    assert set("".join(read_by(replace(settings, recent=1_000), *texts))) == {"b", "c"}
+
+
+def test_an_end_as_long_as_the_text_is_all_of_it() -> None:
+    data = prepare(prose(100))
+    every, end, more = (
+        data.batches(replace(SMALL, recent=recent))
+        for recent in (0, len(data.training), 10**9)
+    )
+    for number in range(20):
+        assert (every[number].inputs == end[number].inputs).all()
+        assert (every[number].inputs == more[number].inputs).all()
+
+
+def test_the_end_of_a_document_is_read_once_in_an_epoch() -> None:
+    data = prepare(prose(400))
+    rows = SMALL.batch - 1
+    assert data.batches(replace(SMALL, recent=1_000)).per_epoch == 1_000 / (rows * SMALL.chunk)
+
+
+def test_the_end_of_a_list_begins_with_a_line() -> None:
+    """Every line is a number, and of the last thousand ids none is read in part."""
+    numbers = [f"{number}" for number in range(1_000, 2_000)]
+    found = set(read_by(replace(SMALL, recent=1_000), "\n".join(numbers), lines=True))
+    assert found <= set(numbers)
+    assert len(found) == pytest.approx(200, abs=1)
+
+
+def test_a_line_longer_than_the_end_is_not_cut() -> None:
+    text = "ab\n" * 50 + "c" * 5_000
+    found = read_by(replace(SMALL, chunk=64, recent=1_000), text, lines=True)
+    assert "ab" in found
 
 
 # --- what a run of charrnn 0.1.0 finds changed

@@ -9,11 +9,11 @@ from charrnn.training.ngram_plan import (
     GAP,
     LONG_MAX_NGRAMS,
     LONG_ORDER,
-    RECENT,
     SPREAD_CUTOFF,
     NgramPlan,
     plan_ngram,
 )
+from charrnn.training.sizes import RECENT
 
 MILLION = 1_000_000
 

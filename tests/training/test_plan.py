@@ -246,6 +246,17 @@ def test_what_would_be_read_again_and_again_is_read_by_several_networks(
     assert planned(minutes, text, machine, networks=3).networks == 3
 
 
+def test_of_one_long_document_the_network_reads_the_end() -> None:
+    text = replace(long_text(10**9), one_document=True)
+    assert planned(5, text, TWO_CORES).recent == 60_000_000
+    assert planned(5, text, TWO_CORES, recent=0).recent == 0
+    assert planned(5, text, TWO_CORES, recent=5_000).recent == 5_000
+    for other in (replace(text, one_document=False), replace(text, characters=1_000_000)):
+        assert planned(5, other, TWO_CORES).recent == 0
+    longer = planned(60, text, GPU)
+    assert longer.recent == longer.steps * longer.batch * longer.chunk > 60_000_000
+
+
 def test_equal_speeds_give_equal_plans() -> None:
     plans = [planned(5, long_text(1_000_000), GPU) for _ in range(2)]
     assert plans[0] == plans[1]

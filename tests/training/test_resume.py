@@ -47,6 +47,7 @@ CONFIGURATIONS = {
     "labelled": ("--labelled", "--dropout", "0.3"),
     "bidirectional": ("--bidirectional", "--dropout", "0.3"),
     "bidirectional-lines": ("--bidirectional", "--lines", "--layers", "2"),
+    "recent": ("--recent", "1000", "--dropout", "0.3"),
     "without-validation": ("--validation", "0"),
     "networks": ("--networks", "2", "--dropout", "0.3"),
     "networks-lines": ("--networks", "3", "--lines", "--cell", "gru"),

@@ -9,9 +9,11 @@ from charrnn.training.settings import DEFAULTS, Settings
 from charrnn.training.sizes import (
     DROPOUTS,
     FEWEST_ROWS,
+    RECENT,
     TIERS,
     Sizes,
     Tier,
+    choose_recent,
     choose_sizes,
     default_steps,
 )
@@ -169,3 +171,20 @@ def test_a_large_vocabulary_counts_as_work() -> None:
     wide = replace(DEFAULTS, hidden=512)
     assert default_steps(1, wide, 65) > 3.5  # recurrent matrices: four times as large
     assert default_steps(1, wide, 60_000) < 2.2  # the output layer's: twice
+
+
+@pytest.mark.parametrize(
+    ("budget", "characters", "recent"),
+    [
+        (3e6, MEGABYTE, 0),
+        (3e6, RECENT, 0),
+        (3e6, RECENT + 1, RECENT),
+        (3e6, 5 * 10**9, RECENT),
+        (2.5 * RECENT, 5 * 10**9, 5 * RECENT // 2),
+        (6e9, 5 * 10**9, 0),
+    ],
+)
+def test_of_a_long_document_the_end_is_read_unless_there_is_time_for_all(
+    budget: float, characters: int, recent: int
+) -> None:
+    assert choose_recent(budget, characters) == recent
