@@ -50,6 +50,7 @@ SETTINGS = {
     "muon_rate": ("Peak learning rate of the hidden layers' matrices (Muon).", ""),
     "rate": ("Peak learning rate of everything else (AdamW).", ""),
     "weight_decay": ("Weight decay of matrices, multiplied by the learning rate.", ""),
+    "activation_penalty": ("Weight of a penalty on large states and their changes.", CHOSEN),
     "clip": ("Maximum norm of the gradient; a larger one is scaled down.", ""),
     "warmup": ("Fraction of the run in which the learning rates rise.", ""),
     "validate_every": ("Steps between validations.", CHOSEN),
@@ -72,8 +73,8 @@ GROUPS = {
         *("networks", "bidirectional", "ngram-order"),
     ),
     "How the network is trained": (
-        *("batch", "chunk", "recent", "rate", "muon-rate", "weight-decay", "clip", "warmup"),
-        *("validate-every", "precision", "device", "seed"),
+        *("batch", "chunk", "recent", "rate", "muon-rate", "weight-decay", "activation-penalty"),
+        *("clip", "warmup", "validate-every", "precision", "device", "seed"),
     ),
     "Output": ("output", "quiet", "json", "raw", "tensorboard", "config", "help"),
 }

@@ -66,10 +66,18 @@ class Gradients:
         network: to train; `compute` sets the gradients of its parameters.
         precision: of the matrix products.
         group: the processes that share the batch.
+        activation_penalty: see `summed_losses`.
     """
 
-    def __init__(self, network: Network, precision: torch.dtype, group: Group) -> None:
+    def __init__(
+        self,
+        network: Network,
+        precision: torch.dtype,
+        group: Group,
+        activation_penalty: float = 0.0,
+    ) -> None:
         self._network = network
+        self._activation_penalty = activation_penalty
         self._group = group
         self._working = network
         if precision != torch.float32:
@@ -180,7 +188,12 @@ class Gradients:
     ) -> tuple[float, tuple[Tensor, ...], TorchState]:
         """The shard's part of the mean loss and of its gradients, and the state after it."""
         losses = summed_losses(
-            self._working, shard.inputs, shard.targets, shard.state, shard.generator
+            self._working,
+            shard.inputs,
+            shard.targets,
+            shard.state,
+            shard.generator,
+            self._activation_penalty,
         )
         objective, loss = losses.objective / characters, losses.reported / characters
         gradients = torch.autograd.grad(objective, tuple(self._working.parameters()))

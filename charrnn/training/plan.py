@@ -44,6 +44,8 @@ MIXING_SECONDS = 0.6
 """For fitting the mixture, in addition,"""
 MIXING_VALIDATIONS = 2
 """and the time of so many validations: its predictions are of all characters."""
+ACTIVATION_PENALTY = 0.5
+"""Of LSTMs; a GRU alone is a little worse with it (tests/benchmarks/README.md)."""
 CALIBRATION_SECONDS = 0.1
 """For fitting the temperature of a network alone, and the time of one validation."""
 
@@ -169,6 +171,7 @@ def plan_run(
         "precision": precision, "validation": text.held_out, "min_count": text.min_count
     }
     settings = replace(DEFAULTS, **{**chosen, **requested})
+    settings = replace(settings, **{**_penalty(settings), **requested})
     if budget.minutes is None:
         steps = budget.steps or max(1, round((budget.epochs or 0) * text.per_epoch(settings)))
         every = max(1, steps // VALIDATIONS[1])
@@ -184,6 +187,13 @@ def plan_run(
     recent = _recent(settings, steps, text)
     chosen = {"steps": steps, "validate_every": every, "recent": recent}
     return Plan(replace(settings, **{**chosen, **requested}), step, validation)
+
+
+def _penalty(settings: Settings) -> dict[str, float]:
+    """The penalty on activations that makes networks of this kind better."""
+    if settings.cell != "lstm" or settings.bidirectional:
+        return {}
+    return {"activation_penalty": ACTIVATION_PENALTY}
 
 
 def _sized(

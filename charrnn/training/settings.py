@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from charrnn.errors import Parameter, SettingsError
+from charrnn.errors import Flag, Parameter, SettingsError
 from charrnn.models.architecture import Architecture
 from charrnn.models.members import check_networks
 
@@ -21,6 +21,17 @@ MAX_NGRAM_ORDER = 16
 MAX_VALIDATIONS = 10_000
 """A history of this many still fits into a checkpoint's header."""
 FEWEST_RECENT = 1_000
+RANGES = (
+    (("layers", "hidden", "embedding", "chunk", "batch", "min_count"), 1, math.inf),
+    (("steps", "validate_every"), 1, math.inf),
+    (("output_layers", "output_hidden", "recent"), 0, math.inf),
+    (("ngram_order",), 0, MAX_NGRAM_ORDER),
+    (("muon_rate", "rate", "clip"), 1e-9, 1e9),
+    (("weight_decay", "activation_penalty", "patience", "seed"), 0, 2**63 - 1),
+    (("warmup",), 0, 1),
+    (("dropout", "validation"), 0, 0.95),
+)
+"""Fields of Settings, their lowest and their highest value."""
 ADDED = {"added": True}
 """Metadata of a dataclass's field that charrnn 0.1 did not have: a file in which it has its default
 leaves it out, and so remains one that charrnn 0.1 can read."""
@@ -56,6 +67,8 @@ class Settings:
         muon_rate: peak rate of Muon, which trains the hidden layers' matrices.
         rate: peak rate of AdamW, which trains everything else.
         weight_decay: of matrices, decoupled.
+        activation_penalty: weight of the mean squares of the last layer's states and of their
+            changes, added to the loss; see `losses.activation`.
         clip: the gradient's global L2 norm is clipped to this.
         warmup: fraction of the run in which the rates rise linearly.
         validate_every: steps between validations.
@@ -86,6 +99,7 @@ class Settings:
     muon_rate: float = 0.02
     rate: float = 6e-3
     weight_decay: float = 0.01
+    activation_penalty: float = field(default=0.0, metadata=ADDED)
     clip: float = 1.0
     warmup: float = 0.05
     validate_every: int = 300
@@ -97,36 +111,12 @@ class Settings:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("layers", "hidden", "embedding", "chunk", "batch", "min_count"):
-            self._require(name, 1, math.inf)
-        for name in ("steps", "validate_every"):
-            self._require(name, 1, math.inf)
-        for name in ("output_layers", "output_hidden", "recent"):
-            self._require(name, 0, math.inf)
+        for names, low, high in RANGES:
+            for name in names:
+                self._require(name, low, high)
         if 0 < self.recent < FEWEST_RECENT:
             raise SettingsError(
                 Parameter("recent"), f" must be 0 or {FEWEST_RECENT:,} or more, not {self.recent:,}"
-            )
-        self._require("ngram_order", 0, MAX_NGRAM_ORDER)
-        for name in ("muon_rate", "rate", "clip"):
-            self._require(name, 1e-9, 1e9)
-        for name in ("weight_decay", "warmup", "patience", "seed"):
-            self._require(name, 0, 1 if name == "warmup" else 2**63 - 1)
-        for name in ("dropout", "validation"):
-            self._require(name, 0, 0.95)
-        if self.bidirectional and self.cell == NO_NETWORK:
-            raise SettingsError("--bidirectional trains a network; leave out --cell none")
-        check_networks(self.networks, self.bidirectional)
-        if self.networks > 1 and self.cell == NO_NETWORK:
-            raise SettingsError(
-                Parameter("networks"), f" {self.networks} contradicts ", Parameter("cell"), " none"
-            )
-        if self.output_hidden and not self.output_layers:
-            raise SettingsError(
-                Parameter("output_hidden"),
-                " is the width of ",
-                Parameter("output_layers"),
-                "; give both",
             )
         if self.steps // self.validate_every > MAX_VALIDATIONS:
             raise SettingsError(
@@ -137,6 +127,28 @@ class Settings:
         if self.precision not in PRECISIONS:
             raise SettingsError(
                 f"unknown precision {self.precision!r}; choose one of {', '.join(PRECISIONS)}"
+            )
+        check_networks(self.networks, self.bidirectional)
+        self._refuse_contradictions()
+
+    def _refuse_contradictions(self) -> None:
+        if self.bidirectional and self.cell == NO_NETWORK:
+            raise SettingsError("--bidirectional trains a network; leave out --cell none")
+        if self.bidirectional and self.activation_penalty:
+            raise SettingsError(
+                "give ", Flag("bidirectional"), " or ", Parameter("activation_penalty"),
+                ", not both",
+            )
+        if self.networks > 1 and self.cell == NO_NETWORK:
+            raise SettingsError(
+                Parameter("networks"), f" {self.networks} contradicts ", Parameter("cell"), " none"
+            )
+        if self.output_hidden and not self.output_layers:
+            raise SettingsError(
+                Parameter("output_hidden"),
+                " is the width of ",
+                Parameter("output_layers"),
+                "; give both",
             )
 
     @classmethod

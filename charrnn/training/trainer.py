@@ -133,7 +133,9 @@ class Trainer:
         with one_thread():  # orthogonal matrices depend on the number of threads
             self.network = network_of(architecture).to(device)
         precision = getattr(torch, settings.precision)
-        self._gradients = Gradients(self.network, precision, self._group)
+        self._gradients = Gradients(
+            self.network, precision, self._group, settings.activation_penalty
+        )
         self.muon, self.adamw = _optimisers(self.network, settings, self._group)
         self.state: TorchState | None = None
         self.signal: int | None = None

@@ -2,13 +2,12 @@
 
 Every function takes one number and replaces parts of the package; a process uses them once.
 
-Axes: L layers, B texts, T positions, H hidden units.
+Axes: B texts, T positions, H hidden units.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -66,40 +65,13 @@ def replace_inputs(share: float) -> None:
         targets: Tensor,
         state: TorchState,
         generator: torch.Generator | None,
+        penalty: float,
     ) -> Losses:
         hit = torch.empty(inputs.shape).bernoulli_(share, generator=generator).bool()
         others = inputs.flatten()[torch.randperm(inputs.numel(), generator=generator)]
         noisy = torch.where(hit, others.view_as(inputs), inputs)
-        return losses(network, noisy, targets, state, generator)
+        return losses(network, noisy, targets, state, generator, penalty)
 
-    PARTS[LOSSES] = changed
-
-
-def penalise_activation(weight: float) -> None:
-    """Squares of the last layer's states, and of their changes (Merity et al. 2017, AR and TAR)."""
-    hidden, losses = Network.hidden, _losses_in_training()
-    kept: dict[int, Tensor] = {}
-
-    def remembered(
-        self: Network, tokens: Tensor, state: TorchState, generator: torch.Generator | None = None
-    ) -> tuple[Tensor, TorchState]:
-        states, after = hidden(self, tokens, state, generator)
-        kept[id(generator)] = states  # (T, B, H); threads have generators of their own
-        return states, after
-
-    def changed(
-        network: Network,
-        inputs: Tensor,
-        targets: Tensor,
-        state: TorchState,
-        generator: torch.Generator | None,
-    ) -> Losses:
-        found = losses(network, inputs, targets, state, generator)
-        states = kept.pop(id(generator)).float()
-        penalty = states.square().mean() + states.diff(dim=0).square().mean()
-        return replace(found, objective=found.objective + weight * penalty * targets.numel())
-
-    Network.hidden = remembered  # type: ignore[method-assign]
     PARTS[LOSSES] = changed
 
 
@@ -118,5 +90,4 @@ REGULARISERS: Mapping[str, Callable[[float], None]] = {
     "dropconnect": drop_connections,
     "locked": lock_dropout,
     "noise": replace_inputs,
-    "activation": penalise_activation,
 }

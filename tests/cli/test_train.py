@@ -45,7 +45,8 @@ def test_what_the_help_says_is_chosen_is_chosen() -> None:
         if value != getattr(DEFAULTS, name)
     }
     assert chosen == {"layers", "hidden", "embedding", "chunk", "batch", "dropout"}
-    assert said == chosen | {"networks", "validate_every", "validation", "min_count", "precision"}
+    elsewhere = {"networks", "validate_every", "validation", "min_count", "precision"}
+    assert said == chosen | elsewhere | {"recent", "activation_penalty"}
 
 
 def test_training_tells_what_happens_as_json(prose_model: Trained) -> None:

@@ -246,6 +246,25 @@ def test_what_would_be_read_again_and_again_is_read_by_several_networks(
     assert planned(minutes, text, machine, networks=3).networks == 3
 
 
+@pytest.mark.parametrize(
+    ("requested", "penalty"),
+    [
+        ({}, 0.5),
+        ({"cell": "gru"}, 0.0),
+        ({"bidirectional": True}, 0.0),
+        ({"cell": "gru", "activation_penalty": 0.1}, 0.1),
+        ({"activation_penalty": 0}, 0.0),
+    ],
+)
+@pytest.mark.parametrize("budget", [Budget(steps=10), Budget(minutes=1)])
+def test_activations_are_penalised_where_it_helps(
+    requested: dict[str, Any], penalty: float, budget: Budget
+) -> None:
+    text, machine = long_text(1_000_000), FakeMachine(80e9)
+    plan = plan_run(requested, budget, text, machine, lambda: 0.0)
+    assert plan.settings.activation_penalty == penalty
+
+
 def test_of_one_long_document_the_network_reads_the_end() -> None:
     text = replace(long_text(10**9), one_document=True)
     assert planned(5, text, TWO_CORES).recent == 60_000_000

@@ -58,7 +58,7 @@ def test_fractions_lie_between_nothing_and_nearly_all(name: str) -> None:
     [
         ("weight_decay", -0.1), ("warmup", 1.5), ("warmup", -0.1), ("patience", -1), ("seed", -1),
         ("ngram_order", -1), ("ngram_order", 17), ("output_layers", -1), ("output_hidden", -1),
-        ("recent", -1),
+        ("recent", -1), ("activation_penalty", -0.1),
     ],
 )
 def test_other_values_out_of_range_are_refused(name: str, value: float) -> None:
@@ -72,6 +72,12 @@ def test_a_width_of_no_layers_is_refused() -> None:
         Settings(output_hidden=8)
 
 
+def test_a_reader_is_trained_without_a_penalty() -> None:
+    Settings(bidirectional=True, activation_penalty=0)
+    with pytest.raises(SettingsError, match="or activation_penalty, not both"):
+        Settings(bidirectional=True, activation_penalty=0.5)
+
+
 @pytest.mark.parametrize("recent", [1, 999])
 def test_an_end_too_short_to_learn_from_is_refused(recent: int) -> None:
     assert Settings(recent=1_000).recent == 1_000
@@ -83,6 +89,7 @@ def test_files_leave_out_what_0_1_did_not_have_while_it_has_its_default() -> Non
     names = {field.name for field in fields(Settings)}
     assert names - recorded(DEFAULTS).keys() == {
         *("output_layers", "output_hidden", "bidirectional", "networks", "recent"),
+        "activation_penalty",
     }
     assert recorded(Settings(output_layers=1))["output_layers"] == 1
 
