@@ -44,7 +44,7 @@ MIXING_SECONDS = 0.6
 """For fitting the mixture, in addition,"""
 MIXING_VALIDATIONS = 2
 """and the time of so many validations: its predictions are of all characters."""
-ACTIVATION_PENALTY = 0.5
+ACTIVATION_PENALTY = 1.0
 """Of LSTMs; a GRU alone is a little worse with it (tests/benchmarks/README.md)."""
 CALIBRATION_SECONDS = 0.1
 """For fitting the temperature of a network alone, and the time of one validation."""

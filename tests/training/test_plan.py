@@ -249,7 +249,7 @@ def test_what_would_be_read_again_and_again_is_read_by_several_networks(
 @pytest.mark.parametrize(
     ("requested", "penalty"),
     [
-        ({}, 0.5),
+        ({}, 1.0),
         ({"cell": "gru"}, 0.0),
         ({"bidirectional": True}, 0.0),
         ({"cell": "gru", "activation_penalty": 0.1}, 0.1),
