@@ -17,7 +17,7 @@ from charrnn.training.data import TrainingData
 from charrnn.training.machine import Machine
 from charrnn.training.memory import estimate_memory
 from charrnn.training.ngram_plan import FINISHING_SHARE, NgramPlan, plan_ngram
-from charrnn.training.plan import Plan, Text, closing_seconds, describe, plan_run
+from charrnn.training.plan import ClosingWork, Plan, Text, closing_seconds, describe, plan_run
 from charrnn.training.preparation import prepare
 from charrnn.training.processes import Alone
 from charrnn.training.request import TrainingRequest
@@ -120,7 +120,7 @@ def _forecast(
     settings, corpus = plan.settings, data.corpus
     step, validation = plan.step or 0.0, plan.validation or 0.0
     validations = -(-settings.steps // settings.validate_every)
-    closing = closing_seconds(settings, validation, data.times_classified)
+    closing = closing_seconds(settings, validation, ClosingWork.of(data))
     seconds = {
         **before,
         "training": settings.steps * step,

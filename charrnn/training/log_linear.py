@@ -15,12 +15,14 @@ from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import nll_loss
 
 BLOCK_CELLS = 1 << 18
 """Of so many probabilities the loss and its derivatives are computed at a time: the tables are all
 that a fit keeps in memory."""
 ITERATIONS = 30
+TOLERANCE = 1e-7
+"""Nats per position: a step that promises less is the last; rounding would hide what it brings."""
 SMALLEST_STEP = 1e-5
 
 
@@ -57,38 +59,33 @@ class LogLinear:
         index = self.targets[:, None]
         return -float(self.members[:, member].gather(1, index).mean())
 
-    def loss(self, exponents: Tensor) -> Tensor:
-        """The mixture's loss with exponents (G, M), in nats, summed over all positions."""
-        total = exponents.new_zeros(())
-        for block in self._blocks():
-            total += cross_entropy(block.logits(exponents), block.targets, reduction="sum")
-        return total
-
     def mean_loss(self, exponents: Tensor) -> float:
-        """The mixture's loss in nats per position."""
-        return float(self.loss(exponents)) / len(self.targets)
+        """The mixture's loss with exponents (G, M), in nats per position."""
+        return self.at(exponents).loss / len(self.targets)
 
-    def logits(self, exponents: Tensor) -> Tensor:
-        """The mixture's, (N, K)."""
-        chosen = exponents[self.groups]  # (N, M)
-        return torch.einsum("nmk,nm->nk", self.members, chosen) + self.weights
-
-    def derivatives(self, exponents: Tensor) -> tuple[Tensor, Tensor]:
-        """First (G, M) and second (G, M, M) derivatives of the loss by the exponents.
+    def at(self, exponents: Tensor) -> Point:
+        """The loss and its derivatives with exponents (G, M).
 
         The exponents of one group do not affect positions of another.
         """
-        first = torch.zeros_like(exponents)
+        loss, first = 0.0, torch.zeros_like(exponents)
         second = exponents.new_zeros(*exponents.shape, exponents.shape[1])
         for block in self._blocks():
-            slopes, covariances = block._moments(exponents)
+            logs = block._log_shares(exponents)
+            loss += float(nll_loss(logs, block.targets, reduction="sum"))
+            slopes, covariances = block._moments(logs.exp())
             first.index_add_(0, block.groups, slopes)
             second.index_add_(0, block.groups, covariances)
-        return first, second
+        return Point(loss, first, second)
 
-    def _moments(self, exponents: Tensor) -> tuple[Tensor, Tensor]:
-        """What each position adds to the derivatives (N, M), (N, M, M)."""
-        shares = self.logits(exponents).softmax(-1)
+    def _log_shares(self, exponents: Tensor) -> Tensor:
+        """The mixture's log-probabilities (N, K)."""
+        chosen = exponents[self.groups]  # (N, M)
+        logits = torch.einsum("nmk,nm->nk", self.members, chosen) + self.weights
+        return logits.log_softmax(-1)
+
+    def _moments(self, shares: Tensor) -> tuple[Tensor, Tensor]:
+        """What each position adds to the derivatives (N, M), (N, M, M); `shares` are (N, K)."""
         means = torch.einsum("nmk,nk->nm", self.members, shares)
         wanted = self.targets[:, None, None].expand(-1, self.members.shape[1], 1)
         seen = self.members.gather(2, wanted)[..., 0]
@@ -102,29 +99,51 @@ class LogLinear:
             yield self.part(slice(at, at + size))
 
 
-def best_exponents(mixture: LogLinear, start: Tensor, penalty: float) -> Tensor:
-    """The exponents (G, M) of lowest loss, `penalty` times squared distances to `start` added.
+@dataclass(frozen=True)
+class Point:
+    """What Newton's method has to know of some exponents.
 
-    Newton's method (Boyd & Vandenberghe 2004, section 9.5); a step is halved until it lowers the
-    loss.
+    Attributes:
+        loss: in nats, summed over all positions.
+        first, second: its derivatives by the exponents, (G, M) and (G, M, M).
     """
 
-    def objective(exponents: Tensor) -> float:
-        return float(mixture.loss(exponents) + penalty * (exponents - start).square().sum())
+    loss: float
+    first: Tensor
+    second: Tensor
 
-    exponents, loss = start, objective(start)
+    def penalised(self, away: Tensor, penalty: float) -> Point:
+        """The same with `penalty` times the squares of `away` (G, M) in the loss."""
+        return Point(
+            self.loss + penalty * float(away.square().sum()),
+            self.first + 2 * penalty * away,
+            self.second + 2 * penalty * torch.eye(away.shape[1], dtype=away.dtype),
+        )
+
+
+def best_exponents(
+    mixture: LogLinear, centre: Tensor, penalty: float, start: Tensor | None = None
+) -> Tensor:
+    """The exponents (G, M) of lowest loss, `penalty` times squared distances to `centre` added.
+
+    Newton's method (Boyd & Vandenberghe 2004, section 9.5) from `start`, or from `centre`; a step
+    is halved until it lowers the loss.
+    """
+
+    def at(exponents: Tensor) -> Point:
+        return mixture.at(exponents).penalised(exponents - centre, penalty)
+
+    exponents = centre if start is None else start
+    here = at(exponents)
     for _ in range(ITERATIONS):
-        first, second = mixture.derivatives(exponents)
-        first = first + 2 * penalty * (exponents - start)
-        second = second + 2 * penalty * torch.eye(start.shape[1], dtype=start.dtype)
-        step = torch.linalg.solve(second, first)
-        found = objective(exponents - step)
-        while not found < loss and step.abs().max() > SMALLEST_STEP:  # not true for NaN, either
+        step: Tensor = torch.linalg.solve(here.second, here.first)
+        if float((step * here.first).sum()) / 2 < TOLERANCE * len(mixture.targets):
+            return exponents - step
+        found = at(exponents - step)
+        while not found.loss < here.loss and step.abs().max() > SMALLEST_STEP:  # also for NaN
             step = step / 2
-            found = objective(exponents - step)
-        if not found < loss:
+            found = at(exponents - step)
+        if not found.loss < here.loss:
             break
-        exponents, loss = exponents - step, found
-        if step.abs().max() < SMALLEST_STEP:
-            break
+        exponents, here = exponents - step, found
     return exponents

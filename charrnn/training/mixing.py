@@ -122,11 +122,12 @@ def fit_mixture(
             extreme than those that are best for `documents`.
     """
     tables = _tables(network, ngram, documents)
+    fitted = _fit(tables, ngram.order)
+    exponents = shrinkage * fitted.each
 
     def fit(part: LogLinear) -> Tensor:
-        return shrinkage * _fit(part, ngram.order)
+        return shrinkage * _fit(part, ngram.order, near=fitted).each
 
-    exponents = fit(tables)
     return Fit(
         exponents=exponents.numpy().astype(np.float32),
         calibration=_calibration(tables, shrinkage),
@@ -147,32 +148,54 @@ def calibrate(
 
 
 def _calibration(tables: LogLinear, shrinkage: float) -> Calibration:
-    def fit(part: LogLinear) -> Tensor:
-        return shrinkage * best_exponents(part, torch.ones(1, 1), PENALTY)
+    alone, one = tables.only(0), torch.ones(1, 1)
+    fitted = best_exponents(alone, one, PENALTY)
 
-    alone = tables.only(0)
+    def fit(part: LogLinear) -> Tensor:
+        return shrinkage * best_exponents(part, one, PENALTY, start=fitted)
+
     # A sample of the vocabulary estimates differences better than losses.
-    gain = alone.mean_loss(torch.ones(1, 1)) - _cross_validated(alone, fit)
-    return Calibration(1 / float(fit(alone)), tables.loss_alone(0) - gain)
+    gain = alone.mean_loss(one) - _cross_validated(alone, fit)
+    return Calibration(1 / (shrinkage * float(fitted)), tables.loss_alone(0) - gain)
 
 
 def _cross_validated(tables: LogLinear, fit: Callable[[LogLinear], Tensor]) -> float:
     """Nats per character when each half is predicted with what was fitted on the other half."""
     half = len(tables.targets) // 2
     first, second = tables.part(slice(half)), tables.part(slice(half, None))
-    total = first.loss(fit(second)) + second.loss(fit(first))
-    return float(total) / len(tables.targets)
+    total = first.at(fit(second)).loss + second.at(fit(first)).loss
+    return total / len(tables.targets)
 
 
-def _fit(tables: LogLinear, lengths: int) -> Tensor:
-    """The best exponents (L, M), pulled towards those that are best for all lengths together."""
-    start = torch.full((1, tables.members.shape[1]), 0.5)
-    common = best_exponents(tables.pooled(), start, COMMON_PENALTY)
-    return best_exponents(tables, common.repeat(lengths, 1), PENALTY)
+@dataclass(frozen=True)
+class _Fitted:
+    """Exponents for all lengths of context together (1, M), and for each (L, M)."""
+
+    common: Tensor
+    each: Tensor
+
+
+def _fit(tables: LogLinear, lengths: int, near: _Fitted | None = None) -> _Fitted:
+    """The best exponents, each length's pulled towards the common ones; searched from `near`."""
+    prior = torch.full((1, tables.members.shape[1]), 0.5)
+    start = (None, None) if near is None else (near.common, near.each)
+    common = best_exponents(tables.pooled(), prior, COMMON_PENALTY, start[0])
+    centre = common.repeat(lengths, 1)
+    return _Fitted(common, best_exponents(tables, centre, PENALTY, start[1]))
+
+
+def positions_of_fit(characters: int, vocabulary: int) -> int:
+    """How many of so many held-out characters a mixture is fitted on."""
+    return min(characters, MAX_POSITIONS, MAX_CELLS // min(CANDIDATES, vocabulary))
+
+
+def cells_of_fit(characters: int, vocabulary: int) -> int:
+    """How many probabilities each model's table has then: N * K."""
+    return positions_of_fit(characters, vocabulary) * min(CANDIDATES, vocabulary)
 
 
 def _tables(network: LanguageModel, ngram: NgramModel | None, documents: Documents) -> LogLinear:
-    most = min(MAX_POSITIONS, MAX_CELLS // min(CANDIDATES, network.vocabulary_size))
+    most = positions_of_fit(documents.characters, network.vocabulary_size)
     sample = documents.subsample(most)
     pieces = zip(*_predictions(network, ngram, sample), strict=True)
     *columns, positions = (torch.from_numpy(np.concatenate(each)) for each in pieces)

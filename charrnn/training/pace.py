@@ -12,7 +12,7 @@ from collections import deque
 from charrnn.training.clock import Clock
 from charrnn.training.ensemble_trainer import AnyTrainer
 from charrnn.training.events import OnEvent, WarningEvent
-from charrnn.training.plan import VALIDATION_SHARE, closing_seconds
+from charrnn.training.plan import VALIDATION_SHARE, ClosingWork, closing_seconds
 
 BLOCK_SHARE = 0.03
 """Speed is measured over blocks of steps that take this share of the remaining time."""
@@ -22,7 +22,7 @@ BLOCKS = 3
 """The speed is the median of this many blocks, so that a stall in one of them has no effect."""
 NOTABLE_CHANGE = 0.01
 """As a share of the remaining steps: a smaller change is ignored."""
-LARGE_CHANGE = 0.03
+LARGE_CHANGE = 0.1
 """As a share of all steps: the user is warned of each larger change since the last warning,"""
 WARNING_SHARE = 0.1
 """and at most once in this share of the run's time."""
@@ -37,7 +37,7 @@ class Pace:
         clock: of the run.
         emit: receives warnings.
         most_steps: the number of steps is not raised above it.
-        classified: see `plan.Text`.
+        closing: what is to be done after the last step.
     """
 
     def __init__(
@@ -47,9 +47,9 @@ class Pace:
         clock: Clock,
         emit: OnEvent,
         most_steps: int,
-        classified: float = 0.0,
+        closing: ClosingWork,
     ) -> None:
-        self._classified = classified
+        self._closing = closing
         settings = trainer.settings
         self._most_steps = max(most_steps, trainer.schedule.total)
         self._seconds = seconds
@@ -68,7 +68,7 @@ class Pace:
     def _available(self) -> float:
         """Seconds of the whole run until its last step."""
         settings = self._trainer.settings
-        return self._seconds - closing_seconds(settings, self._validation, self._classified)
+        return self._seconds - closing_seconds(settings, self._validation, self._closing)
 
     def add_validation(self, seconds: float) -> None:
         """Record that a validation, with sample and saving, took `seconds`."""

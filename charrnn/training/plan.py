@@ -19,6 +19,7 @@ from charrnn.errors import Parameter, SettingsError
 from charrnn.text.reading import Reading
 from charrnn.training.data import TrainingData
 from charrnn.training.machine import Machine
+from charrnn.training.mixing import cells_of_fit
 from charrnn.training.request import Budget
 from charrnn.training.settings import DEFAULTS, Settings
 from charrnn.training.sizes import (
@@ -40,8 +41,8 @@ VALIDATION_SHARE = 0.01
 VALIDATIONS = (3, 20)
 CLOSING_SECONDS = 0.4
 """For saving and exiting, after the last step."""
-MIXING_SECONDS = 0.6
-"""For fitting the mixture, in addition,"""
+MIXING_SECONDS, CELL_SECONDS = 0.3, 2.5e-7
+"""For fitting the mixture, in addition, and for each probability in the tables of the fit,"""
 MIXING_VALIDATIONS = 2
 """and the time of so many validations: its predictions are of all characters."""
 ACTIVATION_PENALTY = 1.0
@@ -83,6 +84,24 @@ class Speeds(Protocol):
 
 
 @dataclass(frozen=True)
+class ClosingWork:
+    """What is to be done with the held-out text after the last step.
+
+    Attributes:
+        classified: how often it is read to classify its lines.
+        cells: probabilities in each model's table when the mixture is fitted.
+    """
+
+    classified: float = 0.0
+    cells: int = 0
+
+    @classmethod
+    def of(cls, data: TrainingData) -> ClosingWork:
+        """With prepared data."""
+        return cls(data.times_classified, cells_of_fit(data.validation.characters, data.ids))
+
+
+@dataclass(frozen=True)
 class Text:
     """The facts on a text that a plan depends on.
 
@@ -92,7 +111,7 @@ class Text:
         held_out: the fraction that is held out.
         min_count: how often a character has to occur to be in the vocabulary.
         per_epoch: how many batches read it once, given the settings.
-        classified: how often the held-out text is read at the end to classify its lines.
+        closing: what is to be done at the end.
         processes: that train together.
         one_document: see TrainingData.is_one_document.
     """
@@ -102,7 +121,7 @@ class Text:
     held_out: float
     min_count: int
     per_epoch: Callable[[Settings], float]
-    classified: float = 0.0
+    closing: ClosingWork = ClosingWork()
     processes: int = 1
     one_document: bool = False
 
@@ -115,7 +134,7 @@ class Text:
             data.held_out,
             data.corpus.min_count,
             lambda settings: data.batches(settings).per_epoch,
-            data.times_classified,
+            ClosingWork.of(data),
             len(data.group.threads),
             data.is_one_document,
         )
@@ -179,7 +198,7 @@ def plan_run(
     seconds = budget.minutes * 60
     settings, step = _sized(settings, requested, text, machine, seconds)
     validation = machine.validation(settings)
-    left = seconds - elapsed() - closing_seconds(settings, validation, text.classified)
+    left = seconds - elapsed() - closing_seconds(settings, validation, text.closing)
     validations = _validations(seconds, left, validation)
     possible = int((left - validations * validation) / step)
     steps = max(1, min(possible, _most_steps(settings, text)))
@@ -251,16 +270,13 @@ def _most_steps(settings: Settings, text: Text) -> int:
     return math.ceil(most_epochs(text.characters, text.vocabulary) * text.per_epoch(settings))
 
 
-def closing_seconds(settings: Settings, validation: float, classified: float = 0.0) -> float:
-    """Seconds needed after the last step, where a validation takes `validation` of them.
-
-    `classified`: see Text.
-    """
+def closing_seconds(settings: Settings, validation: float, work: ClosingWork) -> float:
+    """Seconds needed after the last step, where a validation takes `validation` of them."""
     fitting = CALIBRATION_SECONDS + validation
     if settings.ngram_order:
-        fitting = MIXING_SECONDS + MIXING_VALIDATIONS * validation
+        fitting = MIXING_SECONDS + CELL_SECONDS * work.cells + MIXING_VALIDATIONS * validation
     each_alone = validation if settings.networks > 1 else 0.0
-    return CLOSING_SECONDS + fitting + each_alone + classified * validation
+    return CLOSING_SECONDS + fitting + each_alone + work.classified * validation
 
 
 def describe(settings: Settings, reading: Reading) -> str:

@@ -38,7 +38,7 @@ from charrnn.training.live_sample import live_sample
 from charrnn.training.ngram_run import build_ngram, forget_counted, train_ngram_alone
 from charrnn.training.opening import start_event, warnings
 from charrnn.training.pace import Pace
-from charrnn.training.plan import most_steps
+from charrnn.training.plan import ClosingWork, most_steps
 from charrnn.training.preparation import prepare, split_for
 from charrnn.training.processes import joined, restarted
 from charrnn.training.reporter import StepReporter
@@ -130,7 +130,7 @@ class _Session:
             self._gives_time_back = self._settings.steps >= most
             seconds = self._record.base_seconds + minutes * 60
             pace = seconds, self._trainer, self._clock, self._emit, most
-            self._pace = Pace(*pace, self._data.times_classified)
+            self._pace = Pace(*pace, ClosingWork.of(self._data))
 
     @property
     def _settings(self) -> Settings:

@@ -22,7 +22,9 @@ STEPS_PER_EPOCH = 400
 """A short text is read in so few rows that one reading makes about this many updates."""
 FEWEST_ROWS, FEWEST_ROWS_OF_MANY, MANY = 4, 8, 500
 """In a batch: with a vocabulary below MANY, and from there on."""
-READINGS, FEWEST_STEPS, MOST_NETWORKS = 4.0, 5_000, 4
+NETWORKS = ((64.0, 4), (36.0, 3), (9.0, 2))
+"""(readings, networks): as often, at least, could the default network read the text."""
+READINGS, FEWEST_STEPS = 4.0, 4_000
 """Each of several networks reads the text READINGS times or more."""
 DROPOUTS = (
     (2.0, 0.0), (7.0, 0.05), (14.0, 0.1), (28.0, 0.2), (56.0, 0.3), (112.0, 0.4), (math.inf, 0.5)
@@ -136,21 +138,23 @@ def choose_sizes(steps: float, characters: int, vocabulary: int) -> Sizes:
 
 
 def choose_networks(steps: float, characters: int, vocabulary: int) -> int:
-    """How many networks learn most together in a budget; their number grows with its square root.
+    """How many networks learn most together in a budget.
 
-    On a megabyte, two networks of 5 minutes are better than one of 10, and one of 5 minutes, with
-    the n-gram model, than two of half as long (tests/benchmarks/README.md). From three networks on,
-    and for other lengths of text, this is not measured.
+    Where one could read a megabyte nine times, two are better than it alone, and as good with the
+    n-gram model; where it could read it half as often, one is better with the n-gram model
+    (tests/benchmarks/README.md). Three and four, and other lengths of text, are not measured.
 
     Args: see `choose_sizes`.
     """
     if steps < FEWEST_STEPS:
         return 1
-    read = steps * DEFAULTS.batch * DEFAULTS.chunk / characters  # by the default network
-    work = _work(_widest(steps, characters), vocabulary)
-    read_alone = read * _work(DEFAULTS, vocabulary) / work  # by one for all the time
-    most = min(MOST_NETWORKS, read_alone / READINGS, math.sqrt(read / READINGS))
-    return max(1, int(most))
+    default = steps * DEFAULTS.batch * DEFAULTS.chunk / characters
+    for least, networks in NETWORKS:
+        tier = _widest(steps / networks, characters)
+        work = _work(tier, vocabulary) / _work(DEFAULTS, vocabulary)
+        if default >= least and default / networks / work >= READINGS:
+            return networks
+    return 1
 
 
 def choose_recent(budget: float, characters: int) -> int:

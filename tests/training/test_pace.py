@@ -17,6 +17,7 @@ from charrnn.training import beginning, clock
 from charrnn.training.clock import Clock
 from charrnn.training.events import Event, WarningEvent
 from charrnn.training.pace import Pace
+from charrnn.training.plan import ClosingWork
 from charrnn.training.request import Budget, TrainingRequest
 from charrnn.training.session import train
 from charrnn.training.settings import DEFAULTS, Settings
@@ -59,7 +60,7 @@ def simulate(
     settings = replace(DEFAULTS, steps=STEPS, validate_every=300)
     trainer: Any = SimpleNamespace(settings=settings, step=0, schedule=Schedule(STEPS))
     events: list[Event] = []
-    pace = Pace(SECONDS, trainer, Clock(0.0), events.append, most_steps)
+    pace = Pace(SECONDS, trainer, Clock(0.0), events.append, most_steps, ClosingWork())
     ends = []
     while trainer.step < trainer.schedule.total:
         fake.now += speed(fake.now)
