@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -71,7 +71,7 @@ class Closing:
 def measure(
     build: Callable[[Mapping[str, Array]], LanguageModel],
     weights: Mapping[str, Array],
-    ngram: NgramModel | None,
+    ngrams: Sequence[NgramModel],
     data: TrainingData,
 ) -> Closing:
     """Fit the temperature and the mixture on the held-out text; find how to label its lines.
@@ -79,22 +79,22 @@ def measure(
     Args:
         build: makes a network of its weights.
         weights: of the network.
-        ngram: the n-gram model, if there is one.
+        ngrams: the n-gram model, if there is one, and other versions of it; see `fit_mixture`.
         data: with the held-out text.
     """
     held_out = data.validation
     if not held_out.characters:
         return Closing()
     shrinkage = 1.0 if data.corpus.reading.lines else SHRINKAGE
-    if ngram is None:
+    if not ngrams:
         closing = Closing(calibrate(build(weights), held_out, shrinkage))
     else:
-        fit = fit_mixture(build(weights), ngram, held_out, shrinkage)
+        fit = fit_mixture(build(weights), ngrams, held_out, shrinkage)
         closing = Closing(fit.calibration, fit)
     if data.corpus.labels is None:
         return closing
     model = build(closing.weights(weights))
-    if ngram is not None and closing.exponents is not None:
-        model = Mixture(model, ngram, closing.exponents)
-    order = 0 if ngram is None else ngram.order
+    if closing.exponents is not None:
+        model = Mixture(model, ngrams[0], closing.exponents)
+    order = ngrams[0].order if ngrams else 0
     return replace(closing, labelling=fit_labelling(model, order, data))

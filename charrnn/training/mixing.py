@@ -10,6 +10,10 @@ CANDIDATES of them at each position: those that either model thinks probable, an
 others, each with the inverse of its chance as its weight (Horvitz & Thompson 1952). So memory
 and the number of positions do not depend on the vocabulary.
 
+The part of a long text that is held out is very like the text beside it: too easy for an n-gram
+model that has counted that, and too hard for one that has not. The texts that a model is used on
+lie between; so there may be several n-gram models, and the exponents suit all of them together.
+
 Axes: N positions, V vocabulary entries, K candidates (V, at most CANDIDATES), L lengths of context,
 M members of the mixture.
 """
@@ -34,16 +38,18 @@ from charrnn.training.log_linear import LogLinear, best_exponents
 
 MAX_POSITIONS = 40_000
 MAX_CELLS = 1 << 23
-"""N * K is at most about this: three float32 tables of that size are in memory."""
+"""N * K is at most about this: three float32 tables of that size are in memory. Each of several
+n-gram models has as many of the positions."""
 BLOCK_CELLS = 1 << 20
 """Of so many probabilities the candidates are chosen at a time."""
 CANDIDATES = 512
 """A larger vocabulary is sampled."""
 GOLDEN = (math.sqrt(5) - 1) / 2
 """Its multiples, modulo 1, are evenly spread however many there are."""
-PENALTY = 20.0
-"""Weight of the quadratic penalty that pulls each length's exponents towards the common ones, and
-the temperature towards 1."""
+PENALTY = 60.0
+"""Weight of the quadratic penalty that pulls each length's exponents towards the common ones."""
+TEMPERATURE_PENALTY = 20.0
+"""Of the one that pulls the temperature towards 1."""
 COMMON_PENALTY = 1e-3
 """The penalty on the common exponents: keeps the problem solvable if the data determine none."""
 
@@ -69,9 +75,10 @@ class Fit:
     Attributes:
         exponents: (L, 2), for the network before its calibration.
         calibration: of the network alone.
-        ngram, mixture: nats per character of each on the text of the fit.
-        cross_validated: nats per character of the mixture when each half of the text is predicted
-            with the exponents fitted on the other half.
+        ngram, mixture: nats per character of each on the text of the fit, with the last of several
+            n-gram models.
+        cross_validated: the same of the mixture when each half of the text is predicted with the
+            exponents fitted on the other half.
     """
 
     exponents: Exponents
@@ -109,30 +116,35 @@ class Fit:
 
 
 def fit_mixture(
-    network: LanguageModel, ngram: NgramModel, documents: Documents, shrinkage: float = 1.0
+    network: LanguageModel,
+    ngrams: Sequence[NgramModel],
+    documents: Documents,
+    shrinkage: float = 1.0,
 ) -> Fit:
     """Fit the exponents with which the mixture predicts `documents` best.
 
     The cross-validated loss uses the first and the second half of the text as its two folds.
 
     Args:
-        network, ngram: the members of the mixture.
-        documents: text that neither was trained on.
+        network: one member of the mixture.
+        ngrams: the other; or several versions of it, to which `documents` are more and less like
+            what they have counted. They share the exponents.
+        documents: text that no model was trained on.
         shrinkage: the fitted exponents are multiplied by this; below 1, probabilities are less
             extreme than those that are best for `documents`.
     """
-    tables = _tables(network, ngram, documents)
-    fitted = _fit(tables, ngram.order)
+    tables, order = _tables(network, ngrams, documents), ngrams[0].order
+    fitted = _fit(tables.all, order)
     exponents = shrinkage * fitted.each
 
     def fit(part: LogLinear) -> Tensor:
-        return shrinkage * _fit(part, ngram.order, near=fitted).each
+        return shrinkage * _fit(part, order, near=fitted).each
 
     return Fit(
         exponents=exponents.numpy().astype(np.float32),
-        calibration=_calibration(tables, shrinkage),
-        ngram=tables.loss_alone(1),
-        mixture=tables.mean_loss(exponents),
+        calibration=_calibration(tables.last, shrinkage),
+        ngram=tables.last.loss_alone(1),
+        mixture=tables.last.mean_loss(exponents),
         cross_validated=_cross_validated(tables, fit),
     )
 
@@ -144,27 +156,48 @@ def calibrate(
 
     `shrinkage`: see `fit_mixture`; the temperature is divided by it.
     """
-    return _calibration(_tables(network, None, documents), shrinkage)
+    return _calibration(_tables(network, [None], documents).last, shrinkage)
 
 
-def _calibration(tables: LogLinear, shrinkage: float) -> Calibration:
-    alone, one = tables.only(0), torch.ones(1, 1)
-    fitted = best_exponents(alone, one, PENALTY)
+@dataclass(frozen=True)
+class _Tables:
+    """What the network and each n-gram model say of each position.
+
+    Attributes:
+        all: with all n-gram models, one after the other at each position.
+        last: with the last of them.
+    """
+
+    all: LogLinear
+    last: LogLinear
+
+    def halves(self) -> tuple[_Tables, _Tables]:
+        """The first and the second half of the text."""
+        half = len(self.last.targets) // 2
+        joint = half * (len(self.all.targets) // max(1, len(self.last.targets)))
+        return (
+            _Tables(self.all.part(slice(joint)), self.last.part(slice(half))),
+            _Tables(self.all.part(slice(joint, None)), self.last.part(slice(half, None))),
+        )
+
+
+def _calibration(alone: LogLinear, shrinkage: float) -> Calibration:
+    alone, one = alone.only(0), torch.ones(1, 1)
+    fitted = best_exponents(alone, one, TEMPERATURE_PENALTY)
 
     def fit(part: LogLinear) -> Tensor:
-        return shrinkage * best_exponents(part, one, PENALTY, start=fitted)
+        return shrinkage * best_exponents(part, one, TEMPERATURE_PENALTY, start=fitted)
 
     # A sample of the vocabulary estimates differences better than losses.
-    gain = alone.mean_loss(one) - _cross_validated(alone, fit)
-    return Calibration(1 / (shrinkage * float(fitted)), tables.loss_alone(0) - gain)
+    gain = alone.mean_loss(one) - _cross_validated(_Tables(alone, alone), fit)
+    return Calibration(1 / (shrinkage * float(fitted)), alone.loss_alone(0) - gain)
 
 
-def _cross_validated(tables: LogLinear, fit: Callable[[LogLinear], Tensor]) -> float:
-    """Nats per character when each half is predicted with what was fitted on the other half."""
-    half = len(tables.targets) // 2
-    first, second = tables.part(slice(half)), tables.part(slice(half, None))
-    total = first.at(fit(second)).loss + second.at(fit(first)).loss
-    return total / len(tables.targets)
+def _cross_validated(tables: _Tables, fit: Callable[[LogLinear], Tensor]) -> float:
+    """Nats per character of `last`, each half predicted with what was fitted on the other one."""
+    first, second = tables.halves()
+    total = first.last.at(fit(second.all)).loss + second.last.at(fit(first.all)).loss
+    return total / len(tables.last.targets)
 
 
 @dataclass(frozen=True)
@@ -184,50 +217,59 @@ def _fit(tables: LogLinear, lengths: int, near: _Fitted | None = None) -> _Fitte
     return _Fitted(common, best_exponents(tables, centre, PENALTY, start[1]))
 
 
-def positions_of_fit(characters: int, vocabulary: int) -> int:
-    """How many of so many held-out characters a mixture is fitted on."""
-    return min(characters, MAX_POSITIONS, MAX_CELLS // min(CANDIDATES, vocabulary))
+def positions_of_fit(characters: int, vocabulary: int, models: int = 1) -> int:
+    """How many of the held-out characters a mixture with so many n-gram models is fitted on."""
+    return min(characters, min(MAX_POSITIONS, MAX_CELLS // min(CANDIDATES, vocabulary)) // models)
 
 
 def cells_of_fit(characters: int, vocabulary: int) -> int:
-    """How many probabilities each model's table has then: N * K."""
+    """How many probabilities each model's table has then, at most: N * K."""
     return positions_of_fit(characters, vocabulary) * min(CANDIDATES, vocabulary)
 
 
-def _tables(network: LanguageModel, ngram: NgramModel | None, documents: Documents) -> LogLinear:
-    most = positions_of_fit(documents.characters, network.vocabulary_size)
+def _tables(
+    network: LanguageModel, ngrams: Sequence[NgramModel | None], documents: Documents
+) -> _Tables:
+    most = positions_of_fit(documents.characters, network.vocabulary_size, len(ngrams))
     sample = documents.subsample(most)
-    pieces = zip(*_predictions(network, ngram, sample), strict=True)
-    *columns, positions = (torch.from_numpy(np.concatenate(each)) for each in pieces)
+    pieces = zip(*_predictions(network, ngrams, sample), strict=True)
+    *columns, models, positions = (torch.from_numpy(np.concatenate(each)) for each in pieces)
     # Windows contain distant segments: restore the order of the text.
-    return LogLinear(*columns).part(positions.argsort())
+    order = positions.argsort(stable=True)
+    together = LogLinear(*columns).part(order)
+    if len(ngrams) == 1:
+        return _Tables(together, together)
+    return _Tables(together, together.part(models[order] == len(ngrams) - 1))
 
 
 def _predictions(
-    network: LanguageModel, ngram: NgramModel | None, documents: Documents
+    network: LanguageModel, ngrams: Sequence[NgramModel | None], documents: Documents
 ) -> Iterator[tuple[Array, ...]]:
-    """The columns of LogLinear in pieces, and the positions that they belong to."""
+    """The columns of LogLinear in pieces, the n-gram model and the position that they belong to."""
     size = max(1, BLOCK_CELLS // network.vocabulary_size)
     network_state: State = None
-    ngram_state: State = None
+    ngram_states: list[State] = [None] * len(ngrams)
     for window in windows(documents, network.vocabulary_size):
         network_state = window.enter(network, network_state)
         predicted, network_state = network.forward(window.inputs, network_state)
-        network_side, counted = predicted[window.counted], None
-        if ngram is not None:
-            ngram_state = window.enter(ngram, ngram_state)
-            contexts, ngram_state = ngram.read(window.inputs, ngram_state)
-            counted = contexts[window.counted]  # (N', L)
+        network_side = predicted[window.counted]
         positions = window.positions[window.counted]
         targets = documents.ids[positions].astype(np.int64)
-        for at in range(0, len(targets), size):
-            rows = slice(at, at + size)
-            members, matched = [network_side[rows]], np.zeros(len(targets[rows]), np.int64)
-            if ngram is not None and counted is not None:
-                members.append(ngram.predict(counted[rows]))
-                matched = ngram.matched(counted[rows])
-            *tables, columns = _candidates(members, targets[rows], positions[rows])
-            yield *tables, matched, columns, positions[rows]
+        for model, ngram in enumerate(ngrams):
+            counted = None
+            if ngram is not None:
+                state = window.enter(ngram, ngram_states[model])
+                contexts, ngram_states[model] = ngram.read(window.inputs, state)
+                counted = contexts[window.counted]  # (N', L)
+            for at in range(0, len(targets), size):
+                rows = slice(at, at + size)
+                members, matched = [network_side[rows]], np.zeros(len(targets[rows]), np.int64)
+                if ngram is not None and counted is not None:
+                    members.append(ngram.predict(counted[rows]))
+                    matched = ngram.matched(counted[rows])
+                *tables, columns = _candidates(members, targets[rows], positions[rows])
+                which = np.full_like(matched, model)
+                yield *tables, matched, columns, which, positions[rows]
 
 
 def _candidates(

@@ -14,7 +14,7 @@ from charrnn.inference.scoring import evaluate_documents
 from charrnn.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from charrnn.models.ngram import NgramModel
 from charrnn.models.ngram_blocks import BLOCK
-from charrnn.models.ngram_counter import STEP, NgramCounter, recent_first
+from charrnn.models.ngram_counter import NgramCounter, recent_first
 from charrnn.models.ngram_counts import NgramCounts
 from charrnn.models.ngram_tables import NgramTables
 from charrnn.platform import handle_signals, share_freed_memory
@@ -47,9 +47,9 @@ class CountedNgrams:
     Attributes:
         plan: by which they were counted; the order of a small model may be lower.
         model: the model.
-        fitted: the model that the mixture is fitted with: without what is beside the held-out
-            text, and would make that too easy. The same, of a short text.
-        nats_per_character: of `fitted` alone, on held-out text; None where there is none.
+        distant: the same without what is beside the held-out text, and makes that too easy. Of a
+            short text, `model` itself.
+        nats_per_character: of `distant` alone, on held-out text; None where there is none.
         characters: how many were counted.
         total: how many there are.
         earlier_share: how much of the text of the model that the run starts from is counted, too;
@@ -58,11 +58,16 @@ class CountedNgrams:
 
     plan: NgramPlan
     model: NgramModel
-    fitted: NgramModel
+    distant: NgramModel
     nats_per_character: float | None
     characters: int
     total: int
     earlier_share: float | None = None
+
+    @property
+    def versions(self) -> tuple[NgramModel, ...]:
+        """With which the mixture is fitted."""
+        return (self.model,) if self.distant is self.model else (self.model, self.distant)
 
     def warning(self) -> WarningEvent | None:
         """What to tell if not all of the text was counted."""
@@ -144,10 +149,10 @@ def _count(context: Context, plan: NgramPlan, check: Callable[[], None]) -> Coun
         size,
         max_ngrams=max(plan.max_ngrams, size),
         directory=context.request.output,
-        block=min(BLOCK, STEP),
-        step=STEP,
+        block=min(BLOCK, plan.step),
+        step=plan.step,
     )
-    recent, others, beside = recent_first(len(ids), STEP, plan.recent, plan.gap)
+    recent, others, beside = recent_first(len(ids), plan.step, plan.recent, plan.gap)
     threads = min(MAX_THREADS, torch.get_num_threads())
 
     def first() -> Generator[int, None, None]:
@@ -157,11 +162,11 @@ def _count(context: Context, plan: NgramPlan, check: Callable[[], None]) -> Coun
     total = len(context.data.training)
     counting = _Counting(context, check, total - len(ids))  # labels that are left out
     counting.take(first(), plan.seconds, plan.most)
-    fitted = _model(context, counter.finish(max_cutoff=plan.max_cutoff))
-    loss = _loss(context, fitted)
+    distant = _model(context, counter.finish(max_cutoff=plan.max_cutoff))
+    loss = _loss(context, distant)
     counting.take(counter.count(threads, beside))
-    model = _model(context, counter.finish(max_cutoff=plan.max_cutoff)) if beside else fitted
-    return CountedNgrams(plan, model, fitted, loss, counting.characters, total)
+    model = _model(context, counter.finish(max_cutoff=plan.max_cutoff)) if beside else distant
+    return CountedNgrams(plan, model, distant, loss, counting.characters, total)
 
 
 class _Counting:
@@ -227,8 +232,8 @@ def _save(context: Context, found: CountedNgrams) -> None:
         "order": found.plan.order,
         "requested": context.request.as_requested(),
     }
-    models = {FITTED_FILE: found.fitted, NGRAM_FILE: found.model}
-    if found.fitted is found.model:
+    models = {FITTED_FILE: found.distant, NGRAM_FILE: found.model}
+    if found.distant is found.model:
         del models[FITTED_FILE]
     for name, model in models.items():
         checkpoint = Checkpoint(
@@ -251,7 +256,7 @@ def _saved(context: Context, plan: NgramPlan) -> CountedNgrams | None:
         return None
     try:
         found = load_checkpoint(request.output / NGRAM_FILE)
-        fitted = load_checkpoint(request.output / FITTED_FILE) if plan.gap else found
+        distant = load_checkpoint(request.output / FITTED_FILE) if plan.gap else found
     except CharRNNError:
         return None
     facts = found.training
@@ -260,14 +265,15 @@ def _saved(context: Context, plan: NgramPlan) -> CountedNgrams | None:
         and facts.get("requested") == request.as_requested()
         and facts.get("order") == plan.order
         and type(facts.get("characters")) is int
-        and (fitted.corpus, fitted.training) == (found.corpus, facts)
+        and (distant.corpus, distant.training) == (found.corpus, facts)
     )
-    if not same or found.ngram is None or fitted.ngram is None:
+    if not same or found.ngram is None or distant.ngram is None:
         return None
+    model = NgramModel(found.ngram, data.label_count)
     return CountedNgrams(
         plan,
-        NgramModel(found.ngram, data.label_count),
-        NgramModel(fitted.ngram, data.label_count),
+        model,
+        NgramModel(distant.ngram, data.label_count) if plan.gap else model,
         facts.get("nats_per_character"),
         facts["characters"],
         len(data.training),

@@ -297,12 +297,12 @@ class _Session:
 
     def _measure(self, best: Mapping[str, Array]) -> Closing:
         """Calibrate the best network, mix it with the n-gram model, see which labels it knows."""
-        ngram = self._counted.fitted if self._counted else None
+        ngrams = self._counted.versions if self._counted else ()
         self._stop.at_once = True  # takes seconds and can be repeated
         try:
             self._stop.check()
             with one_thread():  # the last bits depend on the number of threads
-                return measure(self._build, best, ngram, self._data)
+                return measure(self._build, best, ngrams, self._data)
         finally:
             self._stop.at_once = False
 

@@ -88,7 +88,7 @@ def _calibrated(network: TorchRNN, order: int, prepared: TrainingData) -> dict[s
     fit = None
     if order:
         ngram = NgramModel.build(prepared.training, order, prepared.ids)
-        fit = fit_mixture(network, ngram, prepared.validation)
+        fit = fit_mixture(network, [ngram], prepared.validation)
     found = fit.calibration if fit else calibrate(network, prepared.validation)
     return {
         "at_best_temperature": round(found.nats_per_character, 4),

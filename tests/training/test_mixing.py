@@ -69,7 +69,7 @@ def ngram(source: Source) -> NgramModel:
 
 @pytest.fixture(scope="module")
 def fit(source: Source, network: TableModel, ngram: NgramModel) -> Fit:
-    return fit_mixture(network, ngram, source.documents(4000, 3))
+    return fit_mixture(network, [ngram], source.documents(4000, 3))
 
 
 def loss(model: LanguageModel, documents: Documents) -> float:
@@ -124,7 +124,7 @@ def test_an_ngram_model_of_other_text_gets_almost_no_weight() -> None:
     source = Source(np.broadcast_to(shares, (V, V, V)))  # one character decides on the next
     network = TableModel((0.999 * shares + 0.001 / V).tolist())  # and the network knows how
     stranger = NgramModel.build(np.random.default_rng(0).integers(FIRST, V, 600), ORDER, V)
-    fit = fit_mixture(network, stranger, source.documents(4000, 3))
+    fit = fit_mixture(network, [stranger], source.documents(4000, 3))
     assert np.abs(fit.exponents[:, 1]).max() < 0.2
     assert fit.network - 0.002 < fit.mixture <= fit.network
     assert not fit.helps
@@ -148,7 +148,7 @@ def test_a_long_text_is_sampled_from_all_of_it(
     monkeypatch.setattr(charrnn.training.mixing, "MAX_POSITIONS", 900)
     strange = np.random.default_rng(5).integers(FIRST, V, 1500)
     pieces = [source.text(1500, 3), source.text(1500, 4), strange]
-    fit = fit_mixture(network, ngram, documents_of(pieces, with_eos=False))
+    fit = fit_mixture(network, [ngram], documents_of(pieces, with_eos=False))
     whole = loss(network, documents_of(pieces, with_eos=False))
     assert fit.network == pytest.approx(whole, rel=0.05)
 
@@ -161,7 +161,7 @@ def test_blocks_of_positions_give_the_same_fit(
     fit: Fit,
 ) -> None:
     monkeypatch.setattr(charrnn.training.log_linear, "BLOCK_CELLS", 700 * 2 * V)
-    again = fit_mixture(network, ngram, source.documents(4000, 3))
+    again = fit_mixture(network, [ngram], source.documents(4000, 3))
     np.testing.assert_allclose(again.exponents, fit.exponents, atol=1e-3)  # rounding ends it
     assert again.cross_validated == pytest.approx(fit.cross_validated, abs=1e-6)
 
@@ -172,12 +172,12 @@ def test_the_halves_of_the_cross_validation_do_not_interleave(
     """As from two texts, each with the other's exponents, though segments are read in parallel."""
     text = np.concatenate([source.text(4000, 3), np.random.default_rng(5).integers(FIRST, V, 4000)])
     halves = [documents_of([half], with_eos=False) for half in (text[:4000], text[4000:])]
-    fits = [fit_mixture(network, ngram, half) for half in halves]
+    fits = [fit_mixture(network, [ngram], half) for half in halves]
     losses = [
         loss(Mixture(network, ngram, other.exponents), half)
         for half, other in zip(halves, reversed(fits), strict=True)
     ]
-    found = fit_mixture(network, ngram, documents_of([text], with_eos=False))
+    found = fit_mixture(network, [ngram], documents_of([text], with_eos=False))
     assert found.cross_validated == pytest.approx(np.mean(losses), abs=2e-3)
     assert found.cross_validated > found.mixture + 0.02
 
@@ -185,9 +185,46 @@ def test_the_halves_of_the_cross_validation_do_not_interleave(
 def test_a_few_characters_are_enough(
     source: Source, network: TableModel, ngram: NgramModel
 ) -> None:
-    fit = fit_mixture(network, ngram, source.documents(1, 3))
+    fit = fit_mixture(network, [ngram], source.documents(1, 3))
     assert np.isfinite(fit.exponents).all()
     assert np.isfinite(fit.mixture)
+
+
+# --- several versions of the n-gram model
+
+
+def test_the_exponents_lie_between_those_of_each_version_and_the_figures_are_the_last_ones(
+    source: Source, network: TableModel, ngram: NgramModel, fit: Fit
+) -> None:
+    documents = source.documents(4001, 3)
+    stranger = NgramModel.build(np.random.default_rng(0).integers(FIRST, V, 600), ORDER, V)
+    useless = fit_mixture(network, [stranger], documents)
+    both = fit_mixture(network, [ngram, stranger], documents)
+    weights = [each.exponents[:, 1].mean() for each in (useless, both, fit)]  # of the n-grams
+    assert weights[0] + 0.05 < weights[1] < weights[2] - 0.05
+    assert both.ngram == pytest.approx(loss(stranger, documents), abs=1e-5)
+    mixed = Mixture(network, stranger, both.exponents)
+    assert both.mixture == pytest.approx(loss(mixed, documents), abs=1e-4)
+    assert both.mixture < both.cross_validated < both.mixture + 0.01
+    assert both.calibration == calibrate(network, documents)
+
+
+def test_a_version_twice_is_that_version(
+    source: Source, network: TableModel, ngram: NgramModel, fit: Fit
+) -> None:
+    twice = fit_mixture(network, [ngram, ngram], source.documents(4000, 3))
+    np.testing.assert_allclose(twice.exponents, fit.exponents, atol=0.03)  # a weaker penalty
+    assert (twice.ngram, twice.network) == pytest.approx((fit.ngram, fit.network))
+    assert twice.cross_validated == pytest.approx(fit.cross_validated, abs=1e-3)
+
+
+def test_several_versions_share_the_positions(
+    monkeypatch: pytest.MonkeyPatch, source: Source, network: TableModel, ngram: NgramModel
+) -> None:
+    monkeypatch.setattr(charrnn.training.mixing, "MAX_POSITIONS", 1000)
+    documents = source.documents(4000, 3)
+    found = fit_mixture(network, [ngram, ngram], documents)
+    assert found.ngram == pytest.approx(loss(ngram, documents.subsample(500)), abs=1e-5)
 
 
 # --- the network's own temperature
@@ -209,7 +246,7 @@ def test_shrinkage_is_a_factor_on_all_exponents_and_is_in_the_figures(
     source: Source, network: TableModel, ngram: NgramModel, fit: Fit
 ) -> None:
     documents = source.documents(4000, 3)
-    shrunk = fit_mixture(network, ngram, documents, 0.9)
+    shrunk = fit_mixture(network, [ngram], documents, 0.9)
     np.testing.assert_allclose(shrunk.exponents, 0.9 * fit.exponents, rtol=1e-6)
     temperature = fit.calibration.temperature / 0.9
     assert shrunk.calibration.temperature == pytest.approx(temperature)
@@ -254,16 +291,17 @@ def test_a_sample_of_the_vocabulary_gives_the_same_fit(
     monkeypatch: pytest.MonkeyPatch, large: Source, large_models: tuple[TableModel, NgramModel]
 ) -> None:
     documents = large.documents(3000, 3)
-    exact = fit_mixture(*large_models, documents)
+    network, ngram = large_models
+    exact = fit_mixture(network, [ngram], documents)
     monkeypatch.setattr(charrnn.training.mixing, "CANDIDATES", 48)
-    sampled = fit_mixture(*large_models, documents)
+    sampled = fit_mixture(network, [ngram], documents)
     assert sampled.network == pytest.approx(exact.network, abs=1e-3)
     temperatures = [fit.calibration.temperature for fit in (sampled, exact)]
     assert temperatures[0] == pytest.approx(temperatures[1], rel=0.02)
     assert sampled.ngram == pytest.approx(exact.ngram, abs=1e-5)
     assert sampled.cross_validated == pytest.approx(exact.cross_validated, abs=1e-3)
     assert np.abs(sampled.exponents - exact.exponents).max() < 0.02
-    together = loss(Mixture(*large_models, sampled.exponents), documents)
+    together = loss(Mixture(network, ngram, sampled.exponents), documents)
     assert together == pytest.approx(exact.mixture, abs=1e-4)
 
 
@@ -273,8 +311,9 @@ def test_the_positions_of_the_fit_do_not_depend_on_the_vocabulary(
     monkeypatch.setattr(charrnn.training.mixing, "CANDIDATES", 20)
     monkeypatch.setattr(charrnn.training.mixing, "MAX_CELLS", 20 * 500)
     documents = large.documents(500, 3)
-    fit = fit_mixture(*large_models, documents)
-    assert fit.ngram == pytest.approx(loss(large_models[1], documents), abs=1e-5)
+    network, ngram = large_models
+    fit = fit_mixture(network, [ngram], documents)
+    assert fit.ngram == pytest.approx(loss(ngram, documents), abs=1e-5)
 
 
 # --- the command line

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from charrnn.models.ngram_counter import MAX_FINAL_CUTOFF
@@ -23,8 +25,18 @@ MILLION = 1_000_000
 def test_a_text_of_up_to_20_million_characters_is_counted_whole(
     characters: int, minutes: float | None
 ) -> None:
-    plan = plan_ngram(characters, None, minutes, True)
+    plan = plan_ngram(characters, None, minutes, False)
     assert plan == NgramPlan(8, MAX_NGRAMS, MAX_FINAL_CUTOFF, None)
+    alone = plan_ngram(characters, None, minutes, True)
+    assert replace(alone, gap=0, step=plan.step) == plan
+
+
+@pytest.mark.parametrize(
+    ("millions", "gap"), [(1, 0), (3.9, 0), (4, 400_000), (12, 1_200_000), (20, GAP), (21, GAP)]
+)
+def test_what_is_beside_the_end_of_one_document_is_counted_last(millions: float, gap: int) -> None:
+    assert plan_ngram(int(millions * MILLION), None, 5, True).gap == gap
+    assert plan_ngram(int(millions * MILLION), None, 5, False).gap == 0
 
 
 @pytest.mark.parametrize("characters", [21 * MILLION, 5_000 * MILLION])

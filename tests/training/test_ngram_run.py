@@ -9,6 +9,7 @@ import json
 import re
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +37,19 @@ def long_text(monkeypatch: pytest.MonkeyPatch) -> int:
     for module in ("ngram_run", "ngram_plan"):
         monkeypatch.setattr(f"charrnn.training.{module}.ALWAYS_COUNTED", 1000)
     monkeypatch.setattr(ngram_plan, "GAP", 300)
-    monkeypatch.setattr(ngram_run, "STEP", 500)
+
+    def plan(*arguments: Any) -> NgramPlan:
+        return replace(ngram_plan.plan_ngram(*arguments), step=500)
+
+    monkeypatch.setattr(ngram_run, "plan_ngram", plan)
     return Path("corpus.txt").write_text(prose(60))
 
 
 @pytest.fixture
 def no_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Counting ends after its first step."""
-    monkeypatch.setattr(ngram_run, "plan_ngram", lambda *_: NgramPlan(3, 10_000, 6, 0.0, 1000, 300))
+    plan = NgramPlan(3, 10_000, 6, 0.0, recent=1000, gap=300, step=500)
+    monkeypatch.setattr(ngram_run, "plan_ngram", lambda *_: plan)
 
 
 def forbid_counting(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +108,7 @@ def test_if_time_is_short_a_part_is_counted_with_a_warning(cell: str) -> None:
 
 
 def test_of_a_very_long_text_only_a_part_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = NgramPlan(3, 10_000, 6, None, recent=500, gap=300, most=500)
+    plan = NgramPlan(3, 10_000, 6, None, recent=500, gap=300, step=500, most=500)
     monkeypatch.setattr(ngram_run, "plan_ngram", lambda *_: plan)
     events = run(order(cell="none"))
     (warning,) = [event["message"] for event in events if event["event"] == "warning"]
