@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from charrnn.cli.command import Command
-from charrnn.cli.layout import Column, table
+from charrnn.cli.layout import FullColumn, table
 from charrnn.cli.options import json_option
 from charrnn.cli.terminal import Output, note, one_line, terminal_width
 from charrnn.storage.places import cache_directory
@@ -64,13 +64,13 @@ def _record(entry: Entry) -> dict[str, Any]:
     return {name: values[name] for name in KEYS}
 
 
-def _columns(entries: list[Entry]) -> list[Column]:
+def _columns(entries: list[Entry]) -> list[FullColumn]:
     times = [_record(entry)["used"][:16].replace("T", " ") for entry in entries]
     return [
-        Column("corpus", [one_line(entry.corpus) for entry in entries]),
-        Column("part", [entry.part for entry in entries], rank=3),
-        Column("MB", [f"{entry.bytes / 1e6:,.1f}" for entry in entries], numbers=True, rank=1),
-        Column("last used (UTC)", times, rank=2),
+        FullColumn("corpus", [one_line(entry.corpus) for entry in entries]),
+        FullColumn("part", [entry.part for entry in entries], rank=3),
+        FullColumn("MB", [f"{entry.bytes / 1e6:,.1f}" for entry in entries], numbers=True, rank=1),
+        FullColumn("last used (UTC)", times, rank=2),
     ]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from charrnn.cli.command import Command, PathName
-from charrnn.cli.layout import Column, table
+from charrnn.cli.layout import FullColumn, table
 from charrnn.cli.options import checkpoint_option, encoding_options, json_option, open_model
 from charrnn.cli.terminal import Output, terminal_width
 
@@ -129,9 +129,9 @@ def _print_table(
             output.line("\t".join(row))
         return
     columns = [
-        Column(names[0], list(cells), numbers=True),
-        Column(names[1].replace("_", " "), list(cells.values()), numbers=True),
-        Column("", bars, rank=1),
+        FullColumn(names[0], list(cells), numbers=True),
+        FullColumn(names[1].replace("_", " "), list(cells.values()), numbers=True),
+        FullColumn("", bars, rank=1),
     ]
     for line in table(columns, width):
         output.line(line)

@@ -12,8 +12,8 @@ GAP = 2
 
 
 @dataclass(frozen=True)
-class Column:
-    """A column of a table.
+class FullColumn:
+    """A column of a table with all its cells; those of cli/tables.py get them row by row.
 
     Attributes:
         heading: its first line.
@@ -59,7 +59,7 @@ def facts(rows: Sequence[tuple[str, str]], width: int) -> list[str]:
     return lines
 
 
-def table(columns: Sequence[Column], width: int) -> list[str]:
+def table(columns: Sequence[FullColumn], width: int) -> list[str]:
     """Columns side by side, as many as fit; the rest of a line that is too long is cut off."""
     kept = list(columns)
     while len(kept) > 1 and sum(each.width + GAP for each in kept) - GAP > width:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from charrnn.cli.command import Command
-from charrnn.cli.layout import Column, table
+from charrnn.cli.layout import FullColumn, table
 from charrnn.cli.options import json_option
 from charrnn.cli.terminal import Output, note, one_line, terminal_width
 from charrnn.errors import CheckpointError
@@ -76,17 +76,18 @@ def _field(value: Any) -> str:
     return one_line(f"{value:.6g}" if isinstance(value, float) else str(value))
 
 
-def _columns(runs: list[RunSummary], default: Path | None) -> list[Column]:
+def _columns(runs: list[RunSummary], default: Path | None) -> list[FullColumn]:
     names = [("* " if _is(run, default) else "  ") + _name(run.checkpoint) for run in runs]
     figures = [_shown(run.nats_per_character, "{:.4f}") for run in runs]
+    saved = [(run.saved or "")[:16].replace("T", " ") for run in runs]
     columns = [
-        Column("  run", names),
-        Column("state", [_state(run) for run in runs], rank=1),
-        Column("nats", figures, numbers=True, rank=2),
-        Column("minutes", [_minutes(run) for run in runs], numbers=True, rank=4),
-        Column("saved (UTC)", [(run.saved or "")[:16].replace("T", " ") for run in runs], rank=3),
-        Column("MB", [_megabytes(run) for run in runs], numbers=True, rank=6),
-        Column("corpus", [one_line(run.corpus or "") for run in runs], rank=5),
+        FullColumn("  run", names),
+        FullColumn("state", [_state(run) for run in runs], rank=1),
+        FullColumn("nats", figures, numbers=True, rank=2),
+        FullColumn("minutes", [_minutes(run) for run in runs], numbers=True, rank=4),
+        FullColumn("saved (UTC)", saved, rank=3),
+        FullColumn("MB", [_megabytes(run) for run in runs], numbers=True, rank=6),
+        FullColumn("corpus", [one_line(run.corpus or "") for run in runs], rank=5),
     ]
     return [each for each in columns if any(each.cells)]
 

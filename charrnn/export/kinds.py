@@ -26,12 +26,12 @@ class Kind:
     Attributes:
         description: what it is, for the help.
         write: (path, checkpoint) -> writes the file atomically.
-        complete: whether it can hold every model: one with labels, one of several networks.
+        labels: whether it can hold a model with labels.
     """
 
     description: str
     write: Callable[[Path, Checkpoint], None]
-    complete: bool = False
+    labels: bool = False
 
 
 def _write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -56,7 +56,7 @@ def _write_onnx(path: Path, checkpoint: Checkpoint) -> None:
 
 KINDS: dict[str, Kind] = {
     ".safetensors": Kind(
-        "a checkpoint, for every command of charrnn", _write_checkpoint, complete=True
+        "a checkpoint, for every command of charrnn", _write_checkpoint, labels=True
     ),
     ".html": Kind("one web page that writes and reads text, offline", _write_page),
     ".onnx": Kind("the network alone, for ONNX (pip install 'charrnn[onnx]')", _write_onnx),
@@ -104,14 +104,9 @@ def export(
     from charrnn.export.smaller import reduce_checkpoint
 
     kind = kind_of(output)
-    if checkpoint.labels is not None and not kind.complete:
+    if checkpoint.labels is not None and not kind.labels:
         raise SettingsError(
             f"a model with labels is exported as .safetensors only, not as {output.suffix}"
-        )
-    if checkpoint.networks > 1 and not kind.complete:
-        raise SettingsError(
-            f"a model of {checkpoint.networks} networks is exported as .safetensors only, not as "
-            f"{output.suffix}; train one with ", Parameter("networks"), " 1"
         )
     files = [output, output.with_suffix(CARD)] if with_card else [output]
     for path in files:

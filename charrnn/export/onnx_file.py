@@ -1,9 +1,10 @@
 """Write a model's network as ONNX: one step, state in and out.
 
 Inputs: `token` (B,) int64, and for each layer and array of its cell's state one of shape (B, H):
-`state.0.0`, `state.0.1` and so on; at the beginning of a text, token 1 and zeros. Outputs:
-`log_probabilities` (B, V) of the next character, in nats, and the new state under the same names
-with `next.` before them. The metadata have the vocabulary, so that no other file is needed.
+`state.0.0`, `state.0.1` and so on, of further networks `networks.1.state.0.0` and so on; at the
+beginning of a text, token 1 and zeros. Outputs: `log_probabilities` (B, V) of the next character,
+in nats, and the new state under the same names with `next.` before them. The metadata have the
+vocabulary, so that no other file is needed.
 
 Axes: B texts, V vocabulary entries, H hidden units, E width of a character's vector, G gates.
 """
@@ -23,7 +24,8 @@ from charrnn.export.facts import facts_of
 from charrnn.models.architecture import Architecture
 from charrnn.models.cells import CEILING, CELLS
 from charrnn.models.checkpoint import Checkpoint
-from charrnn.models.numpy_rnn import NumpyRNN
+from charrnn.models.ensemble import numpy_network
+from charrnn.models.members import prefix
 from charrnn.storage.files import write_atomically
 from charrnn.storage.tensor_file import canonical_json
 from charrnn.text.vocabulary import EOS, UNK
@@ -93,6 +95,7 @@ class _Graph:
 
     def __init__(self, onnx: Any, checkpoint: Checkpoint, architecture: Architecture) -> None:
         self._onnx = onnx
+        self._networks = checkpoint.networks
         self._weights = checkpoint.weights
         self._architecture = architecture
         self._nodes: list[Any] = []
@@ -103,25 +106,30 @@ class _Graph:
     def build(self) -> Any:
         """The graph."""
         V = self._architecture.vocabulary_size
-        embedding = self._constant("embedding.weight", self._weights["embedding.weight"])
-        below = self._node("Gather", [embedding, "token"], "embedded")
-        for layer in range(self._architecture.layers):
-            below = self._layer(layer, below)
-        below = self._output_layers(below)
-        output = self._constant("output.weight", self._weights["output.weight"])
-        bias = self._constant("output.bias", self._weights["output.bias"])
-        logits = self._node("Gemm", [below, output, bias], "logits", transB=1)
-        self._node("LogSoftmax", [logits], "log_probabilities", axis=-1)
+        logits = [self._network(prefix(number)) for number in range(self._networks)]
+        mean = self._node("Mean", logits, "mean") if len(logits) > 1 else logits[0]
+        self._node("LogSoftmax", [mean], "log_probabilities", axis=-1)
         first = self._value("log_probabilities", ["B", V])
         return self._onnx.helper.make_graph(
             self._nodes, "step", self._inputs, [first, *self._outputs], self._constants
         )
 
-    def _layer(self, layer: int, below: str) -> str:
+    def _network(self, own: str) -> str:
+        """The network whose names begin with `own` -> the name of its logits (B, V)."""
+        embedding = self._weight(f"{own}embedding.weight")
+        below = self._node("Gather", [embedding, "token"], f"{own}embedded")
+        for layer in range(self._architecture.layers):
+            below = self._layer(own, layer, below)
+        below = self._output_layers(own, below)
+        parts = self._weight(f"{own}output.weight"), self._weight(f"{own}output.bias")
+        return self._node("Gemm", [below, *parts], f"{own}logits", transB=1)
+
+    def _layer(self, own: str, layer: int, below: str) -> str:
         """One layer -> the name of its output (B, H)."""
         H = self._architecture.hidden
         operator, options = OPERATORS[self._architecture.cell]
-        names = [f"state.{layer}.{part}" for part in range(CELLS[self._architecture.cell].states)]
+        states = CELLS[self._architecture.cell].states
+        names = [f"{own}state.{layer}.{part}" for part in range(states)]
         first = self._constant("axis", np.array([0]))
         before = []
         for name in names:
@@ -129,11 +137,11 @@ class _Graph:
             before.append(self._node("Unsqueeze", [name, first], f"{name}.before"))
         inputs = [self._node("Unsqueeze", [below, first], f"{below}.sequence")]
         inputs += [
-            self._constant(f"{kind}.{layer}", self._gates(kind, layer)[None])
+            self._constant(f"{own}{kind}.{layer}", self._gates(own, kind, layer)[None])
             for kind in ("weight_ih", "weight_hh")
         ]
-        biases = [self._gates(kind, layer) for kind in ("bias_ih", "bias_hh")]
-        inputs.append(self._constant(f"bias.{layer}", np.concatenate(biases)[None]))
+        biases = [self._gates(own, kind, layer) for kind in ("bias_ih", "bias_hh")]
+        inputs.append(self._constant(f"{own}bias.{layer}", np.concatenate(biases)[None]))
         after = [f"{name}.after" for name in names]
         self._nodes.append(
             self._onnx.helper.make_node(
@@ -145,26 +153,28 @@ class _Graph:
             self._outputs.append(self._value(f"next.{name}", ["B", H]))
         return f"next.{names[0]}"
 
-    def _output_layers(self, below: str) -> str:
+    def _output_layers(self, own: str, below: str) -> str:
         """The feed-forward layers -> the name of the last one's output."""
         width = self._architecture.hidden
         for layer in range(self._architecture.output_layers):
-            name = f"output_layers.{layer}"
-            weight = self._constant(f"{name}.weight", self._weights[f"{name}.weight"])
-            bias = self._constant(f"{name}.bias", self._weights[f"{name}.bias"])
-            product = self._node("Gemm", [below, weight, bias], f"{name}.product", transB=1)
+            name = f"{own}output_layers.{layer}"
+            parts = self._weight(f"{name}.weight"), self._weight(f"{name}.bias")
+            product = self._node("Gemm", [below, *parts], f"{name}.product", transB=1)
             above = self._node("Tanh", [product], f"{name}.tanh")
             if width == self._architecture.output_hidden:
                 above = self._node("Add", [above, below], name)
             below, width = above, self._architecture.output_hidden
         return below
 
-    def _gates(self, kind: str, layer: int) -> Array:
+    def _gates(self, own: str, kind: str, layer: int) -> Array:
         """A layer's weights with the gates in ONNX's order."""
-        weight = self._weights[f"rnn.{kind}_l{layer}"]
+        weight = self._weights[f"{own}rnn.{kind}_l{layer}"]
         gates = weight.reshape(-1, self._architecture.hidden, *weight.shape[1:])
         ordered: Array = gates[list(ORDER[self._architecture.cell])].reshape(weight.shape)
         return ordered
+
+    def _weight(self, name: str) -> str:
+        return self._constant(name, self._weights[name])
 
     def _constant(self, name: str, array: Array) -> str:
         if all(each.name != name for each in self._constants):
@@ -194,7 +204,7 @@ def check_against_numpy(data: bytes, checkpoint: Checkpoint) -> None:
     names = [each.name for each in session.get_inputs()][1:]
     hidden = checkpoint.architecture.hidden
     state = {name: np.zeros((1, hidden), np.float32) for name in names}
-    network = NumpyRNN(checkpoint.architecture, dict(checkpoint.weights))
+    network = numpy_network(checkpoint.architecture, checkpoint.members())
     expected_state = network.initial_state(1)
     random = np.random.default_rng(0)
     token = np.array([EOS])

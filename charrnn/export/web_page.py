@@ -29,7 +29,7 @@ from charrnn.models.checkpoint import EXPONENTS, Checkpoint
 from charrnn.models.ngram_tables import NgramTables
 from charrnn.storage.files import write_atomically
 
-MODEL_SCRIPTS = ("slices", "arrays", "network", "ngram", "model", "sampling", "units")
+MODEL_SCRIPTS = ("slices", "arrays", "network", "ensemble", "ngram", "model", "sampling", "units")
 """The model's own files, in the order in which they are put together; they know no page."""
 SCRIPTS = (*MODEL_SCRIPTS, "view", "write", "read", "inside", "about", "main")
 TOLD_OF_NETWORK = (
@@ -66,6 +66,7 @@ def page(checkpoint: Checkpoint) -> str:
         "network": network and {
             name: getattr(network, name) for name in TOLD_OF_NETWORK
         },
+        "networks": checkpoint.networks,
         "ngram": checkpoint.ngram and checkpoint.ngram.description(),
         "arrays": index,
         "about": facts.rows,

@@ -32,7 +32,7 @@ from charrnn.arrays import Array, Integers
 from charrnn.inference.scoring import windows
 from charrnn.models.interface import LanguageModel, LogProbabilities, State, Tokens
 from charrnn.models.mixture import Exponents
-from charrnn.models.ngram import NgramModel
+from charrnn.models.ngram import Contexts, NgramModel
 from charrnn.text.documents import Documents, systematic_sample
 from charrnn.training.log_linear import LogLinear, best_exponents
 
@@ -246,30 +246,45 @@ def _predictions(
     network: LanguageModel, ngrams: Sequence[NgramModel | None], documents: Documents
 ) -> Iterator[tuple[Array, ...]]:
     """The columns of LogLinear in pieces, the n-gram model and the position that they belong to."""
-    size = max(1, BLOCK_CELLS // network.vocabulary_size)
     network_state: State = None
     ngram_states: list[State] = [None] * len(ngrams)
     for window in windows(documents, network.vocabulary_size):
         network_state = window.enter(network, network_state)
         predicted, network_state = network.forward(window.inputs, network_state)
-        network_side = predicted[window.counted]
+        network_side = predicted[window.counted]  # (N', V)
         positions = window.positions[window.counted]
         targets = documents.ids[positions].astype(np.int64)
         for model, ngram in enumerate(ngrams):
-            counted = None
+            contexts = None
             if ngram is not None:
                 state = window.enter(ngram, ngram_states[model])
-                contexts, ngram_states[model] = ngram.read(window.inputs, state)
-                counted = contexts[window.counted]  # (N', L)
-            for at in range(0, len(targets), size):
-                rows = slice(at, at + size)
-                members, matched = [network_side[rows]], np.zeros(len(targets[rows]), np.int64)
-                if ngram is not None and counted is not None:
-                    members.append(ngram.predict(counted[rows]))
-                    matched = ngram.matched(counted[rows])
-                *tables, columns = _candidates(members, targets[rows], positions[rows])
-                which = np.full_like(matched, model)
-                yield *tables, matched, columns, which, positions[rows]
+                read, ngram_states[model] = ngram.read(window.inputs, state)
+                contexts = read[window.counted]  # (N', L)
+            for rows in _blocks(*network_side.shape):
+                side = None if contexts is None else contexts[rows]
+                columns = _columns(network_side[rows], ngram, side, targets[rows], positions[rows])
+                yield *columns, np.full(len(targets[rows]), model), positions[rows]
+
+
+def _blocks(positions: int, vocabulary: int) -> Iterator[slice]:
+    size = max(1, BLOCK_CELLS // vocabulary)
+    return (slice(at, at + size) for at in range(0, positions, size))
+
+
+def _columns(
+    network_side: LogProbabilities,
+    ngram: NgramModel | None,
+    contexts: Contexts | None,
+    targets: Tokens,
+    positions: Integers,
+) -> tuple[Array, ...]:
+    """The columns of LogLinear for some positions, given what the network predicts there (N, V)."""
+    members, matched = [network_side], np.zeros(len(targets), np.int64)
+    if ngram is not None and contexts is not None:
+        members.append(ngram.predict(contexts))
+        matched = ngram.matched(contexts)
+    shares, weights, columns = _candidates(members, targets, positions)
+    return shares, weights, matched, columns
 
 
 def _candidates(

@@ -27,7 +27,8 @@ RANGES = (
     (("output_layers", "output_hidden", "recent"), 0, math.inf),
     (("ngram_order",), 0, MAX_NGRAM_ORDER),
     (("muon_rate", "rate", "clip"), 1e-9, 1e9),
-    (("weight_decay", "activation_penalty", "patience", "seed"), 0, 2**63 - 1),
+    (("weight_decay", "activation_penalty"), 0, 1e9),
+    (("patience", "seed"), 0, 2**63 - 1),
     (("warmup",), 0, 1),
     (("dropout", "validation"), 0, 0.95),
 )

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from charrnn.cli.layout import Column, display_width, facts, table
+from charrnn.cli.layout import FullColumn, display_width, facts, table
 
 
 def test_facts_have_their_labels_beside_them() -> None:
@@ -19,9 +19,9 @@ def test_facts_are_wrapped_and_on_narrow_terminals_below_their_labels() -> None:
 
 def test_a_table_leaves_out_what_does_not_fit() -> None:
     columns = [
-        Column("run", ["a", "long name"]),
-        Column("nats", ["1.25", ""], numbers=True, rank=1),
-        Column("corpus", ["text.txt", "b"], rank=2),
+        FullColumn("run", ["a", "long name"]),
+        FullColumn("nats", ["1.25", ""], numbers=True, rank=1),
+        FullColumn("corpus", ["text.txt", "b"], rank=2),
     ]
     assert table(columns, 80) == [
         "run        nats  corpus",
@@ -34,7 +34,7 @@ def test_a_table_leaves_out_what_does_not_fit() -> None:
 
 def test_wide_characters_take_two_columns() -> None:
     assert display_width("a字e\u0301") == 4
-    assert table([Column("x", ["字", "a"]), Column("y", ["1", "2"])], 9) == [
+    assert table([FullColumn("x", ["字", "a"]), FullColumn("y", ["1", "2"])], 9) == [
         "x   y",
         "字  1",
         "a   2",

@@ -25,10 +25,12 @@ def model_of(
     layers: int = 2,
     seed: int = 0,
     output_layers: int = 0,
+    networks: int = 1,
 ) -> Checkpoint:
     """A model of the characters of `text`, with random weights if it has a network."""
     network = random_checkpoint(
-        text, cell or "rnn", layers, hidden=10, seed=seed, output_layers=output_layers
+        text, cell or "rnn", layers, hidden=10, seed=seed, output_layers=output_layers,
+        networks=networks,
     )
     if not ngram:
         return network

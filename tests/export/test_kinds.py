@@ -1,4 +1,4 @@
-"""What of a bidirectional network each kind of file has."""
+"""What of a bidirectional network each kind of file has, and several networks in each."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from charrnn.errors import SettingsError
 from charrnn.export.kinds import export
 from charrnn.export.reduction import Reduction
 from charrnn.models.checkpoint import load_checkpoint, without_reader
@@ -28,13 +27,14 @@ def test_what_cannot_use_a_reader_is_written_without_it(name: str) -> None:
     assert Path(f"0-{name}").read_bytes() == Path(f"1-{name}").read_bytes()
 
 
-@pytest.mark.parametrize("name", ["model.html", "model.onnx"])
-def test_several_networks_are_written_as_a_checkpoint_only(name: str) -> None:
-    several = random_checkpoint("abc", networks=2)
-    with pytest.raises(SettingsError, match="a model of 2 networks is exported as"):
-        export(several, Path(name), Reduction())
-    assert not Path(name).exists()
-    export(several, Path("half.safetensors"), Reduction(half=True))
+@pytest.mark.parametrize("name", ["model.html", "model.onnx", "model.safetensors"])
+def test_several_networks_are_written_as_every_kind(name: str) -> None:
+    export(random_checkpoint("abc", networks=2), Path(name), Reduction(half=name[-1] != "x"))
+    assert Path(name).exists()
+
+
+def test_several_networks_stay_several() -> None:
+    export(random_checkpoint("abc", networks=2), Path("half.safetensors"), Reduction(half=True))
     assert load_checkpoint(Path("half.safetensors")).networks == 2
 
 

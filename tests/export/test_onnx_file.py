@@ -16,6 +16,7 @@ from charrnn.export import onnx_file
 from charrnn.export.onnx_file import CHECKED, check_against_numpy, onnx_bytes, write_onnx
 from charrnn.models.cells import CELLS
 from charrnn.models.checkpoint import Checkpoint
+from charrnn.models.loading import load_model
 from charrnn.models.numpy_rnn import NumpyRNN
 from charrnn.text.vocabulary import EOS
 from tests.export.support import LATIN, WORLD, model_of, wider
@@ -47,6 +48,23 @@ def test_log_probabilities_are_those_of_numpy(
         found, *after = session.run(None, {"token": tokens[:, place], **state})
         np.testing.assert_allclose(found, expected[:, place], atol=1e-4)
         state = dict(zip(names, after, strict=True))
+
+
+def test_several_networks_are_the_average_of_numpy() -> None:
+    checkpoint = model_of(LATIN, "lstm", output_layers=1, networks=3)
+    data = onnx_bytes(checkpoint)
+    check_against_numpy(data, checkpoint)
+    names = [each.name for each in session_of(data).get_inputs()]
+    own = ["state.0.0", "state.0.1", "state.1.0", "state.1.1"]
+    others = [f"networks.{number}.{name}" for number in (1, 2) for name in own]
+    assert names == ["token", *own, *others]
+    several = load_model(checkpoint)
+    (first,) = session_of(data).run(
+        ["log_probabilities"],
+        {"token": np.array([EOS]), **{name: np.zeros((1, 10), np.float32) for name in names[1:]}},
+    )
+    expected, _ = several.step(np.array([EOS]), several.initial_state(1))
+    np.testing.assert_allclose(first, expected, atol=1e-4)
 
 
 def test_inputs_outputs_and_vocabulary_are_described() -> None:

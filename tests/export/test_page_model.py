@@ -17,6 +17,7 @@ from charrnn.export.web_page import MODEL_SCRIPTS, page, source
 from charrnn.models.cells import CELLS
 from charrnn.models.checkpoint import Checkpoint
 from charrnn.models.loading import load_model
+from charrnn.models.numpy_rnn import NumpyRNN
 from charrnn.text.vocabulary import EOS, UNK
 from tests.export.support import LATIN, WORLD, greedy, model_of, part, wider
 from tests.support import Trained
@@ -138,6 +139,20 @@ def test_output_layers_are_those_of_numpy(cell: str, width: int, engine: Engine)
     assert engine.write(temperature=0, length=100) == greedy(checkpoint, model, 100)
 
 
+@pytest.mark.parametrize("networks", [2, 3])
+@pytest.mark.parametrize("ngram", [False, True])
+def test_several_networks_are_the_average_of_numpy(
+    networks: int, ngram: bool, engine: Engine
+) -> None:
+    checkpoint = model_of(LATIN, "gru", ngram=ngram, output_layers=1, networks=networks)
+    engine.load(checkpoint)
+    model = load_model(checkpoint)
+    ids = np.append(EOS, checkpoint.vocabulary.encode(LATIN[:99]))[None]
+    expected = model.forward(ids[:, :-1], model.initial_state(1))[0][0]
+    np.testing.assert_allclose(engine.read(LATIN[:99]), expected, atol=1e-3)
+    assert engine.write(temperature=0, length=100) == greedy(checkpoint, model, 100)
+
+
 # --- drawing
 
 
@@ -210,20 +225,26 @@ def test_unknown_characters_are_shown_as_such(engine: Engine) -> None:
 # --- looking inside
 
 
-def test_activations_are_the_hidden_states_of_numpy(engine: Engine) -> None:
-    checkpoint = model_of(LATIN, "lstm")
+@pytest.mark.parametrize("networks", [1, 2])
+def test_activations_are_the_hidden_states_of_numpy(networks: int, engine: Engine) -> None:
+    """Of several networks, all layers of the first, then those of the second."""
+    checkpoint = model_of(LATIN, "lstm", networks=networks)
+    assert checkpoint.architecture is not None
     engine.load(checkpoint)
     found = np.array(engine.run(
         "return finish(activations(model, text)).map((layer) => layer.map((each) => [...each]))",
         text=LATIN[:30],
     ))
-    model: Any = load_model(checkpoint)
-    state = model.initial_state(1)
     expected = []
-    for each in (EOS, *checkpoint.vocabulary.encode(LATIN[:30])):
-        _, state = model.step(np.array([each]), state)
-        expected.append([layer[0][0] for layer in state])
-    np.testing.assert_allclose(found, np.array(expected[1:]).transpose(1, 2, 0), atol=1e-3)
+    for weights in checkpoint.members():
+        network: Any = NumpyRNN(checkpoint.architecture, weights)
+        state = network.initial_state(1)
+        rows = []
+        for each in (EOS, *checkpoint.vocabulary.encode(LATIN[:30])):
+            _, state = network.step(np.array([each]), state)
+            rows.append([layer[0][0] for layer in state])
+        expected += [*np.array(rows[1:]).transpose(1, 2, 0)]
+    np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ function startLookingInside(model, textWritten) {
   const layerField = byId("layer");
   const unitField = byId("unit");
   const named = byId("named");
+  const networks = model.network?.networks?.length ?? 1;
   let units = null; // for each layer, for each unit, its activations (T)
   const view = new TextView(byId("activity"), byId("inside-details"), (panel, item, place) => {
     panel.append(element("h2", nameOf(item.character)));
@@ -81,7 +82,8 @@ function startLookingInside(model, textWritten) {
     byId("inside-legend").hidden = false;
     offer(found);
     const count = (units.length * units[0].length).toLocaleString("en");
-    status.textContent = `${count} units; ${found.length} kinds of place are followed by one.`;
+    const several = networks > 1 ? `, in the layers of ${networks} networks, one after the other` : "";
+    status.textContent = `${count} units${several}; ${found.length} kinds of place are followed by one.`;
   }
 
   if (!model.network) {

@@ -1,4 +1,4 @@
-// The whole model: a network, an n-gram model, or both (charrnn/models/mixture.py), and its characters.
+// The whole model: one network or several, an n-gram model, or both (charrnn/models/mixture.py), and its characters.
 
 const UNK = 0;
 const EOS = 1;
@@ -7,7 +7,7 @@ const UNKNOWN_CHARACTER = "\uFFFD";
 class Model {
   /**
    * @param facts what the page says of the model: vocabulary, lines, ...
-   * @param network or null. @param ngram or null.
+   * @param network a Network, an Ensemble, or null. @param ngram or null.
    * @param exponents of the mixture: for each length of known context, the network's and the n-gram
    *   model's; null unless there are both.
    */
@@ -82,7 +82,7 @@ function normalise(logits) {
 /** The model that `facts` describe, from the page's base64 `text`; a generator. */
 function* makeModel(facts, text) {
   const arrays = yield* decodeArrays(text, facts.arrays);
-  const network = facts.network && new Network(facts.network, arrays);
+  const network = facts.network && makeNetwork(facts.network, facts.networks, arrays);
   const ngram = facts.ngram && (yield* makeNgram(facts.ngram, arrays));
   return new Model(facts, network, ngram, arrays["mixture.exponents"] ?? null);
 }

@@ -105,30 +105,30 @@ function product(result, matrix, vector, bias) {
 class Network {
   /**
    * @param architecture cell, embedding, hidden, layers, output_layers, vocabulary_size.
-   * @param arrays the weights by name.
+   * @param weight gives a weight by its name.
    */
-  constructor(architecture, arrays) {
+  constructor(architecture, weight) {
     const { cell, hidden, layers, output_layers, embedding, vocabulary_size: V } = architecture;
     this.cell = CELLS[cell];
     this.hidden = hidden;
     this.embedding = embedding;
-    this.characters = arrays["embedding.weight"]; // (V, E)
-    this.output = arrays["output.weight"]; // (V, H)
-    this.outputBias = arrays["output.bias"];
+    this.characters = weight("embedding.weight"); // (V, E)
+    this.output = weight("output.weight"); // (V, H)
+    this.outputBias = weight("output.bias");
     this.layers = [];
     for (let k = 0; k < layers; k++) {
       this.layers.push({
-        input: arrays[`rnn.weight_ih_l${k}`],
-        recurrent: arrays[`rnn.weight_hh_l${k}`],
-        inputBias: arrays[`rnn.bias_ih_l${k}`],
-        recurrentBias: arrays[`rnn.bias_hh_l${k}`],
+        input: weight(`rnn.weight_ih_l${k}`),
+        recurrent: weight(`rnn.weight_hh_l${k}`),
+        inputBias: weight(`rnn.bias_ih_l${k}`),
+        recurrentBias: weight(`rnn.bias_hh_l${k}`),
       });
     }
     this.outputLayers = [];
     for (let k = 0; k < output_layers; k++) {
-      const bias = arrays[`output_layers.${k}.bias`];
+      const bias = weight(`output_layers.${k}.bias`);
       const above = new Float32Array(bias.length);
-      this.outputLayers.push({ weight: arrays[`output_layers.${k}.weight`], bias, above });
+      this.outputLayers.push({ weight: weight(`output_layers.${k}.weight`), bias, above });
     }
     this.inputPart = new Float32Array(this.cell.gates * hidden);
     this.recurrentPart = new Float32Array(this.cell.gates * hidden);
