@@ -1,4 +1,4 @@
-// The whole model: one network or several, an n-gram model, or both (charrnn/models/mixture.py), and its characters.
+// The whole model: networks, an n-gram model, or both (charrnn/models/mixture.py), and its characters.
 
 const UNK = 0;
 const EOS = 1;
