@@ -27,7 +27,7 @@ NETWORKS = ((64.0, 4), (36.0, 3), (9.0, 2))
 READINGS, FEWEST_STEPS = 4.0, 4_000
 """Each of several networks reads the text READINGS times or more."""
 DROPOUTS = (
-    (2.0, 0.0), (7.0, 0.05), (14.0, 0.1), (28.0, 0.2), (56.0, 0.3), (112.0, 0.4), (math.inf, 0.5)
+    (4.0, 0.0), (7.0, 0.05), (14.0, 0.1), (28.0, 0.2), (56.0, 0.3), (112.0, 0.4), (math.inf, 0.5)
 )
 """(limit, dropout): where epochs x parameters / characters is below the limit."""
 

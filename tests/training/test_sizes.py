@@ -134,9 +134,9 @@ def test_the_table_for_the_reader_says_what_is_chosen() -> None:
 
 def test_dropout_grows_with_readings_and_with_parameters_for_a_character() -> None:
     # 700 steps x 1,536 characters x 0.865 million parameters = 0.93e12 multiplications; divided by
-    # the square of 682,000 characters they are 2
-    assert choose_sizes(700, 688_000, V).dropout == DROPOUTS[0][1]
-    assert choose_sizes(700, 676_000, V).dropout == DROPOUTS[1][1]
+    # the square of 482,000 characters they are 4
+    assert choose_sizes(700, 487_000, V).dropout == DROPOUTS[0][1]
+    assert choose_sizes(700, 478_000, V).dropout == DROPOUTS[1][1]
 
 
 @pytest.mark.parametrize(
