@@ -75,8 +75,8 @@ class Fit:
     Attributes:
         exponents: (L, 2), for the network before its calibration.
         calibration: of the network alone.
-        ngram, mixture: nats per character of each on the text of the fit, with the last of several
-            n-gram models.
+        ngram, mixture: nats per character of each on the text of the fit; of several n-gram models,
+            the mean.
         cross_validated: the same of the mixture when each half of the text is predicted with the
             exponents fitted on the other half.
     """
@@ -128,13 +128,13 @@ def fit_mixture(
     Args:
         network: one member of the mixture.
         ngrams: the other; or several versions of it, to which `documents` are more and less like
-            what they have counted. They share the exponents.
+            what they have counted. They share the exponents, and count alike.
         documents: text that no model was trained on.
         shrinkage: the fitted exponents are multiplied by this; below 1, probabilities are less
             extreme than those that are best for `documents`.
     """
     tables, order = _tables(network, ngrams, documents), ngrams[0].order
-    fitted = _fit(tables.all, order)
+    fitted = _fit(tables, order)
     exponents = shrinkage * fitted.each
 
     def fit(part: LogLinear) -> Tensor:
@@ -142,9 +142,9 @@ def fit_mixture(
 
     return Fit(
         exponents=exponents.numpy().astype(np.float32),
-        calibration=_calibration(tables.last, shrinkage),
-        ngram=tables.last.loss_alone(1),
-        mixture=tables.last.mean_loss(exponents),
+        calibration=_calibration(tables, shrinkage),
+        ngram=tables.loss_alone(1),
+        mixture=tables.mean_loss(exponents),
         cross_validated=_cross_validated(tables, fit),
     )
 
@@ -156,48 +156,27 @@ def calibrate(
 
     `shrinkage`: see `fit_mixture`; the temperature is divided by it.
     """
-    return _calibration(_tables(network, [None], documents).last, shrinkage)
+    return _calibration(_tables(network, [None], documents), shrinkage)
 
 
-@dataclass(frozen=True)
-class _Tables:
-    """What the network and each n-gram model say of each position.
-
-    Attributes:
-        all: with all n-gram models, one after the other at each position.
-        last: with the last of them.
-    """
-
-    all: LogLinear
-    last: LogLinear
-
-    def halves(self) -> tuple[_Tables, _Tables]:
-        """The first and the second half of the text."""
-        half = len(self.last.targets) // 2
-        joint = half * (len(self.all.targets) // max(1, len(self.last.targets)))
-        return (
-            _Tables(self.all.part(slice(joint)), self.last.part(slice(half))),
-            _Tables(self.all.part(slice(joint, None)), self.last.part(slice(half, None))),
-        )
-
-
-def _calibration(alone: LogLinear, shrinkage: float) -> Calibration:
-    alone, one = alone.only(0), torch.ones(1, 1)
+def _calibration(tables: LogLinear, shrinkage: float) -> Calibration:
+    alone, one = tables.only(0), torch.ones(1, 1)
     fitted = best_exponents(alone, one, TEMPERATURE_PENALTY)
 
     def fit(part: LogLinear) -> Tensor:
         return shrinkage * best_exponents(part, one, TEMPERATURE_PENALTY, start=fitted)
 
     # A sample of the vocabulary estimates differences better than losses.
-    gain = alone.mean_loss(one) - _cross_validated(_Tables(alone, alone), fit)
-    return Calibration(1 / (shrinkage * float(fitted)), alone.loss_alone(0) - gain)
+    gain = alone.mean_loss(one) - _cross_validated(alone, fit)
+    return Calibration(1 / (shrinkage * float(fitted)), tables.loss_alone(0) - gain)
 
 
-def _cross_validated(tables: _Tables, fit: Callable[[LogLinear], Tensor]) -> float:
-    """Nats per character of `last`, each half predicted with what was fitted on the other one."""
-    first, second = tables.halves()
-    total = first.last.at(fit(second.all)).loss + second.last.at(fit(first.all)).loss
-    return total / len(tables.last.targets)
+def _cross_validated(tables: LogLinear, fit: Callable[[LogLinear], Tensor]) -> float:
+    """Nats per character when each half is predicted with what was fitted on the other half."""
+    half = len(tables.targets) // 2
+    first, second = tables.part(slice(half)), tables.part(slice(half, None))
+    total = first.at(fit(second)).loss + second.at(fit(first)).loss
+    return total / len(tables.targets)
 
 
 @dataclass(frozen=True)
@@ -229,23 +208,20 @@ def cells_of_fit(characters: int, vocabulary: int) -> int:
 
 def _tables(
     network: LanguageModel, ngrams: Sequence[NgramModel | None], documents: Documents
-) -> _Tables:
+) -> LogLinear:
+    """What the models say of each position, with one n-gram model after the other."""
     most = positions_of_fit(documents.characters, network.vocabulary_size, len(ngrams))
     sample = documents.subsample(most)
     pieces = zip(*_predictions(network, ngrams, sample), strict=True)
-    *columns, models, positions = (torch.from_numpy(np.concatenate(each)) for each in pieces)
+    *columns, positions = (torch.from_numpy(np.concatenate(each)) for each in pieces)
     # Windows contain distant segments: restore the order of the text.
-    order = positions.argsort(stable=True)
-    together = LogLinear(*columns).part(order)
-    if len(ngrams) == 1:
-        return _Tables(together, together)
-    return _Tables(together, together.part(models[order] == len(ngrams) - 1))
+    return LogLinear(*columns).part(positions.argsort(stable=True))
 
 
 def _predictions(
     network: LanguageModel, ngrams: Sequence[NgramModel | None], documents: Documents
 ) -> Iterator[tuple[Array, ...]]:
-    """The columns of LogLinear in pieces, the n-gram model and the position that they belong to."""
+    """The columns of LogLinear in pieces, and the positions that they belong to."""
     network_state: State = None
     ngram_states: list[State] = [None] * len(ngrams)
     for window in windows(documents, network.vocabulary_size):
@@ -263,7 +239,7 @@ def _predictions(
             for rows in _blocks(*network_side.shape):
                 side = None if contexts is None else contexts[rows]
                 columns = _columns(network_side[rows], ngram, side, targets[rows], positions[rows])
-                yield *columns, np.full(len(targets[rows]), model), positions[rows]
+                yield *columns, positions[rows]
 
 
 def _blocks(positions: int, vocabulary: int) -> Iterator[slice]:

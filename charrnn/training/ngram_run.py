@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from statistics import fmean
 
 import torch
 
@@ -49,7 +50,7 @@ class CountedNgrams:
         model: the model.
         distant: the same without what is beside the held-out text, and makes that too easy. Of a
             short text, `model` itself.
-        nats_per_character: of `distant` alone, on held-out text; None where there is none.
+        nats_per_character: the mean of both models on held-out text; None where there is none.
         characters: how many were counted.
         total: how many there are.
         earlier_share: how much of the text of the model that the run starts from is counted, too;
@@ -163,9 +164,9 @@ def _count(context: Context, plan: NgramPlan, check: Callable[[], None]) -> Coun
     counting = _Counting(context, check, total - len(ids))  # labels that are left out
     counting.take(first(), plan.seconds, plan.most)
     distant = _model(context, counter.finish(max_cutoff=plan.max_cutoff))
-    loss = _loss(context, distant)
     counting.take(counter.count(threads, beside))
     model = _model(context, counter.finish(max_cutoff=plan.max_cutoff)) if beside else distant
+    loss = _loss(context, {model, distant})
     return CountedNgrams(plan, model, distant, loss, counting.characters, total)
 
 
@@ -207,7 +208,7 @@ def _count_both(context: Context, plan: NgramPlan) -> CountedNgrams | None:
         return None
     found = count_both(earlier, ids, data.validation, plan, len(vocabulary))
     model = _model(context, found.counts)
-    loss = _loss(context, model)
+    loss = _loss(context, {model})
     return CountedNgrams(plan, model, model, loss, len(ids), len(ids), found.share)
 
 
@@ -217,11 +218,13 @@ def _model(context: Context, counts: NgramCounts) -> NgramModel:
     return NgramModel(source, context.data.label_count)
 
 
-def _loss(context: Context, model: NgramModel) -> float | None:
+def _loss(context: Context, models: set[NgramModel]) -> float | None:
+    """The mean of `models`, in nats per character of held-out text; None where there is none."""
     held_out = context.data.validation
     if not held_out.characters:
         return None
-    return evaluate_documents(model, held_out.subsample(EVALUATED)).nats_per_character
+    sample = held_out.subsample(EVALUATED)
+    return fmean(evaluate_documents(each, sample).nats_per_character for each in models)
 
 
 def _save(context: Context, found: CountedNgrams) -> None:
