@@ -230,11 +230,11 @@ def _predictions(
         network_side = predicted[window.counted]  # (N', V)
         positions = window.positions[window.counted]
         targets = documents.ids[positions].astype(np.int64)
-        for model, ngram in enumerate(ngrams):
+        for number, ngram in enumerate(ngrams):
             contexts = None
             if ngram is not None:
-                state = window.enter(ngram, ngram_states[model])
-                read, ngram_states[model] = ngram.read(window.inputs, state)
+                state = window.enter(ngram, ngram_states[number])
+                read, ngram_states[number] = ngram.read(window.inputs, state)
                 contexts = read[window.counted]  # (N', L)
             for rows in _blocks(*network_side.shape):
                 side = None if contexts is None else contexts[rows]

@@ -127,16 +127,20 @@ def test_any_number_of_layers(layers: int, engine: Engine) -> None:
     assert engine.write(temperature=0, length=100) == greedy(checkpoint, model, 100)
 
 
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("width", [10, 7])
-def test_output_layers_are_those_of_numpy(cell: str, width: int, engine: Engine) -> None:
-    checkpoint = wider(model_of(LATIN, cell, output_layers=2), width)
+def assert_computes_as_numpy(engine: Engine, checkpoint: Checkpoint) -> None:
     engine.load(checkpoint)
     model = load_model(checkpoint)
     ids = np.append(EOS, checkpoint.vocabulary.encode(LATIN[:99]))[None]
     expected = model.forward(ids[:, :-1], model.initial_state(1))[0][0]
     np.testing.assert_allclose(engine.read(LATIN[:99]), expected, atol=1e-3)
     assert engine.write(temperature=0, length=100) == greedy(checkpoint, model, 100)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("width", [10, 7])
+def test_output_layers_are_those_of_numpy(cell: str, width: int, engine: Engine) -> None:
+    checkpoint = wider(model_of(LATIN, cell, output_layers=2), width)
+    assert_computes_as_numpy(engine, checkpoint)
 
 
 @pytest.mark.parametrize("networks", [2, 3])
@@ -145,12 +149,7 @@ def test_several_networks_are_the_average_of_numpy(
     networks: int, ngram: bool, engine: Engine
 ) -> None:
     checkpoint = model_of(LATIN, "gru", ngram=ngram, output_layers=1, networks=networks)
-    engine.load(checkpoint)
-    model = load_model(checkpoint)
-    ids = np.append(EOS, checkpoint.vocabulary.encode(LATIN[:99]))[None]
-    expected = model.forward(ids[:, :-1], model.initial_state(1))[0][0]
-    np.testing.assert_allclose(engine.read(LATIN[:99]), expected, atol=1e-3)
-    assert engine.write(temperature=0, length=100) == greedy(checkpoint, model, 100)
+    assert_computes_as_numpy(engine, checkpoint)
 
 
 # --- drawing
