@@ -261,7 +261,10 @@ def _files(name: str) -> list[str]:
         return [name]
     files = sorted(str(path) for path in Path(name).glob("*.txt"))
     if not files:
-        raise CorpusError(f"{name} has no *.txt file; name the files themselves")
+        raise CorpusError(
+            f"{name} has no *.txt file (directories in it are not searched); "
+            "name the files themselves"
+        )
     return files
 
 

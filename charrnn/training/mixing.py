@@ -50,6 +50,9 @@ PENALTY = 60.0
 """Weight of the quadratic penalty that pulls each length's exponents towards the common ones."""
 TEMPERATURE_PENALTY = 20.0
 """Of the one that pulls the temperature towards 1."""
+LEAST_EXPONENT = 0.1
+"""Of the network alone, so its temperature is ten at most before shrinkage: where it is worse than
+no prediction at all, the best would be negative, and turn its predictions round."""
 COMMON_PENALTY = 1e-3
 """The penalty on the common exponents: keeps the problem solvable if the data determine none."""
 
@@ -161,14 +164,20 @@ def calibrate(
 
 def _calibration(tables: LogLinear, shrinkage: float) -> Calibration:
     alone, one = tables.only(0), torch.ones(1, 1)
-    fitted = best_exponents(alone, one, TEMPERATURE_PENALTY)
+    fitted = _inverse_temperature(alone)
 
     def fit(part: LogLinear) -> Tensor:
-        return shrinkage * best_exponents(part, one, TEMPERATURE_PENALTY, start=fitted)
+        return shrinkage * _inverse_temperature(part, near=fitted)
 
     # A sample of the vocabulary estimates differences better than losses.
     gain = alone.mean_loss(one) - _cross_validated(alone, fit)
     return Calibration(1 / (shrinkage * float(fitted)), tables.loss_alone(0) - gain)
+
+
+def _inverse_temperature(alone: LogLinear, near: Tensor | None = None) -> Tensor:
+    """The best exponent (1, 1) of one member, searched from `near`."""
+    best = best_exponents(alone, torch.ones(1, 1), TEMPERATURE_PENALTY, near)
+    return best.clamp(min=LEAST_EXPONENT)
 
 
 def _cross_validated(tables: LogLinear, fit: Callable[[LogLinear], Tensor]) -> float:
@@ -204,6 +213,11 @@ def positions_of_fit(characters: int, vocabulary: int, models: int = 1) -> int:
 def cells_of_fit(characters: int, vocabulary: int) -> int:
     """How many probabilities each model's table has then, at most: N * K."""
     return positions_of_fit(characters, vocabulary) * min(CANDIDATES, vocabulary)
+
+
+def choices_of_fit(characters: int, vocabulary: int) -> int:
+    """From how many probabilities those cells are chosen: N * V; 0 if all of them are taken."""
+    return positions_of_fit(characters, vocabulary) * vocabulary if vocabulary > CANDIDATES else 0
 
 
 def _tables(

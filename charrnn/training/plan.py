@@ -19,7 +19,7 @@ from charrnn.errors import Parameter, SettingsError
 from charrnn.text.reading import Reading
 from charrnn.training.data import TrainingData
 from charrnn.training.machine import Machine
-from charrnn.training.mixing import cells_of_fit
+from charrnn.training.mixing import cells_of_fit, choices_of_fit
 from charrnn.training.request import Budget
 from charrnn.training.settings import DEFAULTS, Settings
 from charrnn.training.sizes import (
@@ -43,6 +43,8 @@ CLOSING_SECONDS = 0.4
 """For saving and exiting, after the last step."""
 MIXING_SECONDS, CELL_SECONDS = 0.3, 2.5e-7
 """For fitting the mixture, in addition, and for each probability in the tables of the fit,"""
+CHOICE_SECONDS = 8e-8
+"""each of those among which the tables' are chosen if the vocabulary is large,"""
 MIXING_VALIDATIONS = 2
 """and the time of so many validations: its predictions are of all characters."""
 ACTIVATION_PENALTY = 1.0
@@ -90,15 +92,18 @@ class ClosingWork:
     Attributes:
         classified: how often it is read to classify its lines.
         cells: probabilities in each model's table when the mixture is fitted.
+        choices: those of each model among which these are chosen; 0 if all are taken.
     """
 
     classified: float = 0.0
     cells: int = 0
+    choices: int = 0
 
     @classmethod
     def of(cls, data: TrainingData) -> ClosingWork:
         """With prepared data."""
-        return cls(data.times_classified, cells_of_fit(data.validation.characters, data.ids))
+        size = data.validation.characters, data.ids
+        return cls(data.times_classified, cells_of_fit(*size), choices_of_fit(*size))
 
 
 @dataclass(frozen=True)
@@ -274,7 +279,8 @@ def closing_seconds(settings: Settings, validation: float, work: ClosingWork) ->
     """Seconds needed after the last step, where a validation takes `validation` of them."""
     fitting = CALIBRATION_SECONDS + validation
     if settings.ngram_order:
-        fitting = MIXING_SECONDS + CELL_SECONDS * work.cells + MIXING_VALIDATIONS * validation
+        tables = CELL_SECONDS * work.cells + CHOICE_SECONDS * work.choices
+        fitting = MIXING_SECONDS + tables + MIXING_VALIDATIONS * validation
     each_alone = validation if settings.networks > 1 else 0.0
     return CLOSING_SECONDS + fitting + each_alone + work.classified * validation
 

@@ -244,7 +244,7 @@ def test_standard_input_is_a_text(launcher: Launcher) -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("empty", "empty has no *.txt file; name the files themselves"),
+        ("empty", "empty has no *.txt file (directories in it are not searched); name the files"),
         ("missing.txt", "cannot read missing.txt: no such file or directory"),
         ("/dev/zero", "cannot read /dev/zero: neither a text file nor a pipe"),
         ("/dev/null", "cannot read /dev/null: neither a text file nor a pipe"),

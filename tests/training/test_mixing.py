@@ -19,7 +19,7 @@ from charrnn.models.interface import LanguageModel
 from charrnn.models.mixture import Mixture
 from charrnn.models.ngram import NgramModel
 from charrnn.text.documents import Documents, documents_of
-from charrnn.training.mixing import Fit, calibrate, fit_mixture
+from charrnn.training.mixing import Fit, calibrate, choices_of_fit, fit_mixture
 from tests.conftest import Command
 from tests.faults.support import TINY
 from tests.support import QUICK, Result, TableModel, Trained, names, prose
@@ -244,6 +244,17 @@ def test_a_network_that_is_too_sure_or_not_sure_enough_is_calibrated(
     assert wrong.nats_per_character == pytest.approx(loss(network, documents), abs=2e-3)
 
 
+def test_a_network_that_is_worse_than_guessing_is_not_turned_round(
+    source: Source, network: TableModel
+) -> None:
+    contrary = network.with_temperature(-1)
+    found = calibrate(contrary, source.documents(4000, 3))
+    assert found.temperature == pytest.approx(10)
+    assert found.nats_per_character == pytest.approx(
+        loss(contrary.with_temperature(10), source.documents(4000, 3)), abs=1e-4
+    )
+
+
 def test_shrinkage_is_a_factor_on_all_exponents_and_is_in_the_figures(
     source: Source, network: TableModel, ngram: NgramModel, fit: Fit
 ) -> None:
@@ -316,6 +327,16 @@ def test_the_positions_of_the_fit_do_not_depend_on_the_vocabulary(
     network, ngram = large_models
     fit = fit_mixture(network, [ngram], documents)
     assert fit.ngram == pytest.approx(loss(ngram, documents), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("characters", "vocabulary", "choices"),
+    [(1_000, 512, 0), (1_000, 513, 513_000), (20_000, 6_000, 16_384 * 6_000)],
+)
+def test_of_a_large_vocabulary_the_tables_are_chosen_from_all_of_it(
+    characters: int, vocabulary: int, choices: int
+) -> None:
+    assert choices_of_fit(characters, vocabulary) == choices
 
 
 # --- the command line

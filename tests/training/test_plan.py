@@ -17,6 +17,8 @@ from charrnn.training.data import (
     validation_for,
 )
 from charrnn.training.plan import (
+    CHOICE_SECONDS,
+    ClosingWork,
     Text,
     choose_settings,
     closing_seconds,
@@ -215,6 +217,17 @@ def test_a_plan_keeps_its_minutes(
     epochs = settings.steps / text.per_epoch(settings)
     most = most_epochs(characters, text.vocabulary)
     assert epochs >= 0.99 * most or takes > 0.97 * minutes * 60
+
+
+def test_the_fit_of_a_large_vocabulary_is_in_the_budget() -> None:
+    text, work = long_text(1_000_000, 20_000), ClosingWork(cells=1 << 20, choices=1 << 28)
+    small, large = (
+        plan_run({}, Budget(minutes=1), replace(text, closing=each), TWO_CORES, lambda: 0.0)
+        for each in (replace(work, choices=0), work)
+    )
+    assert large.step is not None
+    saved = (small.settings.steps - large.settings.steps) * large.step
+    assert saved == pytest.approx(CHOICE_SECONDS * work.choices, abs=2 * large.step)
 
 
 def test_a_slow_machine_validates_less_rather_than_not_train() -> None:
