@@ -22,9 +22,9 @@ STEPS_PER_EPOCH = 400
 """A short text is read in so few rows that one reading makes about this many updates."""
 FEWEST_ROWS, FEWEST_ROWS_OF_MANY, MANY = 4, 8, 500
 """In a batch: with a vocabulary below MANY, and from there on."""
-NETWORKS = ((64.0, 4), (36.0, 3), (9.0, 2))
+NETWORKS = ((64.0, 4), (36.0, 3), (7.5, 2))
 """(readings, networks): as often, at least, could the default network read the text."""
-READINGS, FEWEST_STEPS = 4.0, 4_000
+READINGS, FEWEST_STEPS = 3.75, 4_000
 """Each of several networks reads the text READINGS times or more."""
 DROPOUTS = (
     (4.0, 0.0), (7.0, 0.05), (14.0, 0.1), (28.0, 0.2), (56.0, 0.3), (112.0, 0.4), (math.inf, 0.5)
@@ -140,9 +140,10 @@ def choose_sizes(steps: float, characters: int, vocabulary: int) -> Sizes:
 def choose_networks(steps: float, characters: int, vocabulary: int) -> int:
     """How many networks learn most together in a budget.
 
-    Where one could read a megabyte nine times, two are better than it alone, and as good with the
-    n-gram model; where it could read it half as often, one is better with the n-gram model
-    (tests/benchmarks/README.md). Three and four, and other lengths of text, are not measured.
+    Where one could read a megabyte eight times, two of half the steps are better than it alone, and
+    as good with the n-gram model; where it could read it half as often, one is better with the
+    n-gram model (tests/benchmarks/README.md). Three and four, and other lengths of text, are not
+    measured.
 
     Args: see `choose_sizes`.
     """
