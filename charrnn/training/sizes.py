@@ -140,7 +140,7 @@ def choose_sizes(steps: float, characters: int, vocabulary: int) -> Sizes:
 def choose_networks(steps: float, characters: int, vocabulary: int) -> int:
     """How many networks learn most together in a budget.
 
-    Where one could read a megabyte eight times, two of half the steps are better than it alone, and
+    Where one could read a megabyte eight times, two in the same time are better than it alone, and
     as good with the n-gram model; where it could read it half as often, one is better with the
     n-gram model (tests/benchmarks/README.md). Three and four, and other lengths of text, are not
     measured.
